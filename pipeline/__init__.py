@@ -1,0 +1,1 @@
+"""Live customer pipeline: events in, profiles and consented triggers out."""

@@ -1,0 +1,1 @@
+"""Configuration, policy and the layout of a namespace: typed values, no I/O beyond reading a file."""

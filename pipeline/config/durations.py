@@ -1,0 +1,31 @@
+"""Durations as people write them ("30m", "1h30m", "250ms"), held as integer milliseconds."""
+
+import re
+
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_PART = re.compile(r"(\d+)(ms|s|m|h|d)")
+SECOND = 1_000
+MINUTE = 60_000
+HOUR = 3_600_000
+DAY = 86_400_000
+
+
+class Millis(int):
+    """A length of time in milliseconds."""
+
+    def __str__(self) -> str:
+        """Write it as it is read: the largest units first."""
+        rest, out = int(self), ""
+        for unit, size in reversed(_UNITS.items()):
+            if rest >= size:
+                out += f"{rest // size}{unit}"
+                rest %= size
+        return out or "0s"
+
+
+def parse_duration(text: str) -> Millis:
+    """Read "1h30m" as milliseconds. Raises ValueError with an example."""
+    parts = _PART.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise ValueError(f'{text!r} is not a duration: write for example "30m", "1h30m" or "250ms"')
+    return Millis(sum(int(n) * _UNITS[u] for n, u in parts))
