@@ -1,0 +1,257 @@
+"""A real Apache Kafka (KRaft, one node) as a child process on 127.0.0.1, for machines without a cluster, demo and tests."""
+
+import base64
+import ctypes
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.config.errors import UserError
+from pipeline.kafka.jars import Distribution, Java, fetch_jars, find_java
+
+HOST = "127.0.0.1"
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 15.0
+
+_JVM = (
+    "-Xms64m",
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+)
+
+_PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": 1,
+    "inter.broker.listener.name": "PLAINTEXT",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "message.max.bytes": 16_777_216,
+    # One node: nothing to replicate to, and no group that waits for more members.
+    "default.replication.factor": 1,
+    "offsets.topic.replication.factor": 1,
+    "offsets.topic.num.partitions": 4,
+    "transaction.state.log.replication.factor": 1,
+    "transaction.state.log.min.isr": 1,
+    "transaction.state.log.num.partitions": 8,
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000,
+    "share.coordinator.state.topic.replication.factor": 1,
+    "share.coordinator.state.topic.min.isr": 1,
+    "group.initial.rebalance.delay.ms": 0,
+    # A small machine: few threads, little memory.
+    "num.network.threads": 2,
+    "num.io.threads": 4,
+    "num.replica.fetchers": 1,
+    "background.threads": 2,
+    "num.recovery.threads.per.data.dir": 2,
+    "log.cleaner.threads": 1,
+    "log.cleaner.dedupe.buffer.size": 10_485_760,
+}
+
+
+@dataclass
+class BrokerProcess:
+    """A broker that answers. Stop it, or use it as a context manager."""
+
+    process: "subprocess.Popen[bytes]"
+    bootstrap_servers: str
+    data_dir: Path
+    log_file: Path
+
+    def running(self) -> bool:
+        """Whether the process is still there."""
+        return self.process.poll() is None
+
+    def wait(self) -> int:
+        """Wait until the process ends by itself and give its exit code."""
+        return self.process.wait()
+
+    def stop(self) -> None:
+        """End it cleanly (SIGTERM), and by force where that takes too long. Does nothing the second time."""
+        if self.running():
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start_broker(data_dir: Path, port: int) -> BrokerProcess:
+    """Run Kafka on 127.0.0.1:`port` (the controller takes `port + 1`) and return when it answers.
+
+    The folder is made and formatted where it is new; what an earlier broker left in it is taken up again.
+    The process has a session of its own, so Ctrl-C does not reach it before its clients have stopped. On Linux it
+    also ends when the *thread* that called this ends, `kill -9` of the parent included: call from a thread that lasts.
+    Raises UserError where Java or the jars cannot be had, a port is taken, or Kafka does not start.
+    """
+    java = find_java()
+    kafka = prepare(java)
+    for taken in (port, port + 1):
+        _must_be_free(taken)
+    return _launch(java, kafka, data_dir.absolute(), port, [f"-XX:SharedArchiveFile={kafka.class_archive}"])
+
+
+def prepare(java: Java | None = None) -> Distribution:
+    """Do what only the first start needs: fetch the jars, and write the class archive that makes later starts fast.
+
+    The archive is written by a broker that runs once in a scratch folder.
+    """
+    java = java or find_java()
+    kafka = fetch_jars(java)
+    if kafka.class_archive.exists():
+        return kafka
+    with tempfile.TemporaryDirectory(dir=kafka.class_archive.parent) as scratch:
+        fresh = Path(scratch, "classes.jsa")
+        flags = [f"-XX:ArchiveClassesAtExit={fresh}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
+        _launch(java, kafka, Path(scratch, "data"), free_port(), flags).stop()
+        if not fresh.exists():
+            raise UserError(f"{java.path} wrote no class archive: try another Java, and see JAVA_HOME")
+        fresh.replace(kafka.class_archive)
+    return kafka
+
+
+def free_port() -> int:
+    """A port that is free now, and the next one too."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port = int(probe.getsockname()[1])
+        if port < 65_535 and _is_free(port) and _is_free(port + 1):
+            return port
+    raise UserError(f"no two free ports in a row on {HOST}: close some connections")
+
+
+def _launch(java: Java, kafka: Distribution, data_dir: Path, port: int, flags: list[str]) -> BrokerProcess:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    properties, log_file = data_dir / "server.properties", data_dir / "broker.log"
+    properties.write_text("".join(f"{key}={value}\n" for key, value in _properties(data_dir, port).items()), "utf-8")
+    command = [java.path, *_JVM, *flags, "-cp", kafka.class_path]
+    with log_file.open("wb") as log:
+        if not (data_dir / "log" / "meta.properties").exists():
+            _format(
+                [java.path, *_JVM, f"-XX:SharedArchiveFile={kafka.class_archive}", "-cp", kafka.class_path], properties
+            )
+        process = subprocess.Popen(  # noqa: S603
+            [*command, "kafka.Kafka", str(properties)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_end_with_parent(),  # noqa: PLW1509
+        )
+    broker = BrokerProcess(process, f"{HOST}:{port}", data_dir, log_file)
+    try:
+        _wait_until_it_answers(broker, port)
+    except BaseException:
+        broker.stop()
+        raise
+    return broker
+
+
+def _properties(data_dir: Path, port: int) -> dict[str, object]:
+    return {
+        **_PROPERTIES,
+        "log.dirs": data_dir / "log",
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{port + 1}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "controller.quorum.voters": f"1@{HOST}:{port + 1}",
+    }
+
+
+def _format(java: list[str], properties: Path) -> None:
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+    command = [*java, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(properties)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        said = (done.stderr + done.stdout).strip().splitlines() or ["it does not say why"]
+        raise UserError(f"Kafka could not format {properties.parent}: {said[-1]}")
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask_the_kernel() -> None:
+        prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask_the_kernel
+
+
+def _wait_until_it_answers(broker: BrokerProcess, port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not _answers(port):
+        if not broker.running():
+            raise UserError(f"Kafka did not start: {_last_error(broker.log_file)}; more in {broker.log_file}")
+        if time.monotonic() > deadline:
+            raise UserError(f"Kafka did not answer within {START_TIMEOUT:.0f} s; see {broker.log_file}")
+        time.sleep(0.02)
+
+
+def _answers(port: int) -> bool:
+    """Ask for metadata (version 1, no topics), as a client does first, and look for a broker in the answer."""
+    body = struct.pack(">hhih4si", 3, 1, 1, 4, b"wait", 0)
+    try:
+        with socket.create_connection((HOST, port), timeout=1) as connection:
+            connection.sendall(struct.pack(">i", len(body)) + body)
+            answer = connection.recv(12, socket.MSG_WAITALL)
+    except OSError:
+        return False
+    return len(answer) == 12 and struct.unpack(">iii", answer)[2] >= 1
+
+
+def _last_error(log_file: Path) -> str:
+    lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    causes = [line for line in lines if re.search(r"\bERROR\b|Exception|Error:", line) and not line.startswith("\tat ")]
+    return causes[-1].strip() if causes else "it does not say why"
+
+
+def _must_be_free(port: int) -> None:
+    if not _is_free(port):
+        raise UserError(
+            f"port {port} on {HOST} is already in use: stop what listens there (another `pipeline broker`?), "
+            "or set PIPELINE_BROKER_PORT"
+        )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
