@@ -1,4 +1,4 @@
-"""A real Apache Kafka (KRaft, one node) as a child process on 127.0.0.1, for machines without a cluster, demo and tests."""
+"""A real Apache Kafka (KRaft, one node) as a child process on 127.0.0.1, where there is no cluster: demo and tests."""
 
 import base64
 import ctypes
@@ -99,11 +99,13 @@ class BrokerProcess:
         self.process.wait()
 
     def __enter__(self) -> Self:
+        """Give the running broker."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Stop it."""
         self.stop()
 
 
@@ -168,7 +170,7 @@ def _launch(java: Java, kafka: Distribution, data_dir: Path, port: int, flags: l
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_end_with_parent(),  # noqa: PLW1509
+            preexec_fn=_end_with_parent(),
         )
     broker = BrokerProcess(process, f"{HOST}:{port}", data_dir, log_file)
     try:

@@ -1,4 +1,4 @@
-"""Kafka's own jars and the Java that runs them: found, fetched once, checked against pinned checksums, made to start fast."""
+"""Kafka's own jars and the Java that runs them: found, fetched once, and checked against pinned checksums."""
 
 import fcntl
 import hashlib
@@ -71,7 +71,7 @@ def cache_dir(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def fetch_jars(java: Java, cache: Path | None = None) -> Distribution:
-    """Give the verified jars, downloading them first where they are missing. Safe to run from several processes at once.
+    """Give the verified jars, downloading them first where they are missing. Several processes may do so at once.
 
     Raises UserError where Maven is missing or fails, or a jar is not the pinned one.
     """

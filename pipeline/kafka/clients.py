@@ -1,0 +1,154 @@
+"""From settings to Kafka clients: connection arguments, and one clear line where the brokers cannot be reached."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.helpers import create_ssl_context
+
+from pipeline.config.errors import ConfigError, UserError
+from pipeline.config.settings import KafkaSettings, Settings
+
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+REACH_TIMEOUT = 3.0
+"""Seconds after which a broker that does not accept a connection counts as missing."""
+ANSWER_TIMEOUT_MS = 10_000
+
+# Where a program sets up no logging, Python would print aiokafka's warnings beside our own one-line errors.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+
+
+def connection(kafka: KafkaSettings) -> dict[str, Any]:
+    """Keyword arguments that every aiokafka client takes. Raises ConfigError that names the key."""
+    if kafka.security_protocol not in PROTOCOLS:
+        raise ConfigError(
+            "kafka.security_protocol", f"{kafka.security_protocol!r} is not one of {', '.join(PROTOCOLS)}"
+        )
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": [f"{host}:{port}" for host, port in brokers(kafka)],
+        "security_protocol": kafka.security_protocol,
+    }
+    if kafka.security_protocol.startswith("SASL"):
+        if kafka.sasl_mechanism not in MECHANISMS:
+            raise ConfigError("kafka.sasl_mechanism", f"{kafka.sasl_mechanism!r} is not one of {', '.join(MECHANISMS)}")
+        if not kafka.sasl_username:
+            raise ConfigError("kafka.sasl_username", f"is needed with {kafka.security_protocol}")
+        arguments |= {
+            "sasl_mechanism": kafka.sasl_mechanism,
+            "sasl_plain_username": kafka.sasl_username,
+            "sasl_plain_password": kafka.sasl_password,
+        }
+    if kafka.security_protocol.endswith("SSL"):
+        arguments["ssl_context"] = _ssl_context(kafka)
+    return arguments
+
+
+def brokers(kafka: KafkaSettings) -> list[tuple[str, int]]:
+    """The bootstrap servers as (host, port). Raises ConfigError where one is not host:port."""
+    found = []
+    for server in kafka.bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+            raise ConfigError("kafka.bootstrap_servers", f"{server.strip()!r} is not host:port")
+        found.append((host, int(port)))
+    return found
+
+
+async def reachable(settings: Settings) -> None:
+    """Check that one of the brokers accepts a connection. Raises UserError with the remedy, after 3 s at most."""
+    outcomes = await asyncio.gather(*(_knock(host, port) for host, port in brokers(settings.kafka)))
+    if not any(outcomes):
+        raise _missing(settings)
+
+
+@contextmanager
+def kafka_errors(settings: Settings) -> Iterator[None]:
+    """Turn what aiokafka raises in this block into a UserError of one line."""
+    try:
+        yield
+    except KafkaConnectionError as error:
+        kafka = settings.kafka
+        if kafka.security_protocol == "PLAINTEXT":
+            raise UserError(
+                f"{kafka.bootstrap_servers} does not answer as a Kafka without encryption and password does: check "
+                "KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL, and the addresses that the brokers advertise"
+            ) from error
+        raise UserError(
+            f"Kafka at {kafka.bootstrap_servers} refuses us with {kafka.security_protocol}: check user, password, "
+            "KAFKA_SASL_MECHANISM and KAFKA_SSL_CAFILE"
+        ) from error
+    except KafkaError as error:
+        raise UserError(f"Kafka at {settings.kafka.bootstrap_servers}: {_first_line(error)}") from error
+    except TimeoutError as error:
+        raise UserError(f"Kafka at {settings.kafka.bootstrap_servers} did not answer in time") from error
+
+
+@asynccontextmanager
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A started admin client. Raises UserError where Kafka cannot be reached or refuses."""
+    arguments = connection(settings.kafka)
+    await reachable(settings)
+    client = AIOKafkaAdminClient(**arguments, request_timeout_ms=ANSWER_TIMEOUT_MS)
+    with kafka_errors(settings):
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.close()
+
+
+@asynccontextmanager
+async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer without a group, to assign and seek by hand. Raises UserError as `admin_client` does."""
+    arguments = connection(settings.kafka)
+    await reachable(settings)
+    client = AIOKafkaConsumer(
+        **arguments,
+        request_timeout_ms=ANSWER_TIMEOUT_MS,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=16 * 1024 * 1024,
+    )
+    with kafka_errors(settings):
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.stop()
+
+
+async def _knock(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(REACH_TIMEOUT):
+            _, writer = await asyncio.open_connection(host.strip("[]"), port)
+    except OSError:  # TimeoutError is one too
+        return False
+    writer.close()
+    return True
+
+
+def _missing(settings: Settings) -> UserError:
+    return UserError(
+        f"no Kafka at {settings.kafka.bootstrap_servers}: start one with `pipeline broker`, or set "
+        "KAFKA_BOOTSTRAP_SERVERS"
+    )
+
+
+def _ssl_context(kafka: KafkaSettings) -> ssl.SSLContext:
+    try:
+        context: ssl.SSLContext = create_ssl_context(cafile=kafka.ssl_cafile or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError("kafka.ssl_cafile", f"{kafka.ssl_cafile!r} cannot be read as PEM certificates") from error
+    return context
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
