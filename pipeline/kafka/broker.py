@@ -56,6 +56,9 @@ _PROPERTIES = {
     "share.coordinator.state.topic.replication.factor": 1,
     "share.coordinator.state.topic.min.isr": 1,
     "group.initial.rebalance.delay.ms": 0,
+    # After a kill, a broker is taken back only when its earlier session has run out.
+    "broker.session.timeout.ms": 4_000,
+    "broker.heartbeat.interval.ms": 500,
     # A small machine: few threads, little memory.
     "num.network.threads": 2,
     "num.io.threads": 4,

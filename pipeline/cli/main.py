@@ -1,0 +1,142 @@
+"""The `pipeline` command: its table of commands, its global options, and one line for an error a user can mend."""
+
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+import msgspec
+
+from pipeline.config.errors import UserError
+from pipeline.config.settings import NamespaceSettings, Settings, load_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+COMMANDS = {
+    "broker": ("pipeline.cli.broker:broker", "Run a real Kafka on this machine."),
+    "topics": ("pipeline.cli.topics:topics", "Create and check the topics of a namespace."),
+    "config": ("pipeline.cli.config:config", "Show and check the settings."),
+}
+"""Name: where its click command is, and the line that `pipeline --help` shows. A module is imported when it is used."""
+
+INTERRUPTED = 130
+_GLOBAL_OPTIONS = ("--config", "--namespace")
+
+
+class Invocation:
+    """The global options of this run of the command."""
+
+    def __init__(self, config: Path | None, namespace: str | None) -> None:
+        self._config = config
+        self._namespace = namespace
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """File, then environment, then options; the last wins. Raises ConfigError."""
+        settings = load_settings(self._config)
+        if self._namespace is None:
+            return settings
+        return msgspec.structs.replace(settings, namespace=NamespaceSettings(self._namespace))
+
+
+def pass_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """Give the settings to a command as its first argument; they are read when it runs, so `--help` always works."""
+
+    @functools.wraps(command)
+    def with_settings(*args: P.args, **kwargs: P.kwargs) -> R:
+        invocation = click.get_current_context().find_object(Invocation)
+        if invocation is None:
+            raise RuntimeError("pass_settings works below the `pipeline` group only")
+        return command(invocation.settings, *args, **kwargs)
+
+    return with_settings
+
+
+def example(*lines: str) -> str:
+    """The example at the end of a command's help: `@click.command(epilog=example("pipeline broker"))`."""
+    return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
+
+
+class OneLine(click.ClickException):
+    """A UserError as the command line shows it."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write it as one line, whatever it was made of."""
+        click.echo(f"pipeline: {' '.join(self.message.split())}", file=file, err=file is None)
+
+
+class PipelineGroup(click.Group):
+    """Imports a command when it is used, takes global options at any place, and ends without tracebacks."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Move `--config` and `--namespace` to the front, so that they may follow the command's name."""
+        return super().parse_args(ctx, _globals_first(args))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run, and turn a UserError into its one line, Ctrl-C into a quiet exit."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            raise OneLine(str(error)) from error
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=PipelineGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog=example("pipeline broker &", "pipeline topics apply --mode live"),
+)
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="PIPELINE_CONFIG",
+    show_envvar=True,
+    metavar="FILE",
+    help="TOML file of settings. Without it: the defaults, and the environment.",
+)
+@click.option("--namespace", metavar="NAME", help="Topic prefix to work in, instead of the settings' namespace.name.")
+@click.version_option(package_name="live-customer-pipeline")
+@click.pass_context
+def main(ctx: click.Context, config: Path | None, namespace: str | None) -> None:
+    """Live customer profiles and consented triggers from a shop's Kafka topics.
+
+    --config and --namespace may stand before or after the command's name.
+    """
+    ctx.obj = Invocation(config, namespace)
+
+
+def _globals_first(args: Sequence[str]) -> list[str]:
+    moved: list[str] = []
+    rest: list[str] = []
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _GLOBAL_OPTIONS:
+            moved += [word, *(value for value in [next(words, None)] if value is not None)]
+        elif word.startswith(tuple(f"{option}=" for option in _GLOBAL_OPTIONS)):
+            moved.append(word)
+        else:
+            rest.append(word)
+    return moved + rest

@@ -1,0 +1,84 @@
+"""`pipeline topics`: make the topics of a namespace, and check that they are as they should be."""
+
+import asyncio
+from collections.abc import Mapping
+
+import click
+
+from pipeline.cli.main import example, pass_settings
+from pipeline.cli.output import print_table
+from pipeline.config.durations import Millis
+from pipeline.config.errors import UserError
+from pipeline.config.namespace import Mode
+from pipeline.config.settings import Settings
+
+
+@click.group(
+    short_help="Create and check the topics of a namespace.",
+    epilog=example("pipeline topics apply --namespace live --mode live", "pipeline topics check --namespace live"),
+)
+def topics() -> None:
+    """Create and check the topics of a namespace."""
+
+
+@topics.command(epilog=example("pipeline topics apply --namespace live --mode live"))
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    required=True,
+    help="live: real time, triggers may reach people. replay, test: time comes from the data. Fixed for good.",
+)
+@pass_settings
+def apply(settings: Settings, mode: str) -> None:
+    """Create what is missing of the namespace; what exists is left as it is.
+
+    Refuses to go on where the namespace has another mode or another number of partitions.
+    """
+    from pipeline.kafka import topics as kafka
+
+    applied = asyncio.run(kafka.apply(settings, Mode(mode)))
+    print_table(
+        ("topic", "partitions", "copies", "cleanup", "kept for", ""),
+        (
+            (
+                spec.name,
+                str(spec.partitions),
+                str(spec.replication_factor),
+                spec.configs["cleanup.policy"],
+                _kept(spec.configs),
+                "created" if spec.name in applied.created else "exists",
+            )
+            for spec in kafka.plan(applied.namespace, settings.topics)
+        ),
+    )
+    click.echo(
+        f"Namespace {applied.namespace.name} ({applied.namespace.mode}, {applied.namespace.partitions} partitions): "
+        f"{len(applied.created)} topics created, {len(applied.existing)} were there."
+    )
+
+
+@topics.command(epilog=example("pipeline topics check --namespace live"))
+@pass_settings
+def check(settings: Settings) -> None:
+    """Say where the topics differ from what `apply` would make; exit code 1 where they do.
+
+    Source topics may be the shop's own: of them only existence and partitions are judged.
+    """
+    from pipeline.kafka import topics as kafka
+
+    differences = asyncio.run(kafka.check(settings))
+    for difference in differences:
+        click.echo(difference)
+    if differences:
+        raise UserError(
+            f"{len(differences)} differences in namespace {settings.namespace.name}: `pipeline topics apply` creates "
+            "what is missing, the rest is changed with Kafka's own tools"
+        )
+    click.echo(f"The topics of namespace {settings.namespace.name} are as they should be.")
+
+
+def _kept(configs: Mapping[str, str]) -> str:
+    if "retention.ms" not in configs:
+        return "newest of each key"
+    retention = int(configs["retention.ms"])
+    return "ever" if retention < 0 else str(Millis(retention))
