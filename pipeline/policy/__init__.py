@@ -1,0 +1,1 @@
+"""The gates that a candidate trigger passes, one a file. Pure."""

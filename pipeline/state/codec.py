@@ -1,0 +1,44 @@
+"""How a customer value is stored: one byte for the version of the format, then MessagePack."""
+
+import msgspec
+
+from pipeline.state.customer import Customer
+
+FORMAT = 1
+"""Stored in the first byte. A change of the layout that old bytes do not decode into takes the next number, and a
+migration in `decode_customer`."""
+
+MAX_VALUE_BYTES = 128 * 1024
+
+
+class StateError(Exception):
+    """A stored value that this version cannot read."""
+
+
+class _Head(msgspec.Struct, array_like=True, gc=False):
+    next_due: int
+
+
+_PREFIX = bytes([FORMAT])
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Customer)
+_head = msgspec.msgpack.Decoder(_Head)
+
+
+def encode_customer(customer: Customer) -> bytes:
+    """Encode; equal values give equal bytes when their dicts were filled in the same order."""
+    return _PREFIX + _encoder.encode(customer)
+
+
+def decode_customer(data: bytes) -> Customer:
+    """Decode. Raises StateError for a format of another version."""
+    if data[0] != FORMAT:
+        raise StateError(f"a customer value of format {data[0]}, this version reads {FORMAT}")
+    return _decoder.decode(memoryview(data)[1:])
+
+
+def next_due_of(data: bytes) -> int:
+    """Read only when the person is to be woken; 0 for not at all."""
+    if data[0] != FORMAT:
+        raise StateError(f"a customer value of format {data[0]}, this version reads {FORMAT}")
+    return _head.decode(memoryview(data)[1:]).next_due

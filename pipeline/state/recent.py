@@ -1,0 +1,54 @@
+"""The event ids that a person sent last, so that an event published twice counts once.
+
+Entries are 8 bytes: 5 of the id's hash and 3 of its second. A chance collision drops one event in 17 thousand
+million. The window is the last 64 ids, or 48 hours before the newest.
+"""
+
+from xxhash import xxh3_64_intdigest
+
+MAX_IDS = 64
+WINDOW = 48 * 3_600_000
+"""Milliseconds. An event older than this before the newest of its topic is too late to be told from a duplicate."""
+
+BOT_SPAN = 10_000
+"""64 events of one person within this many milliseconds are no human's."""
+
+_SIZE = 8
+_FULL = MAX_IDS * _SIZE
+
+
+def digest(identity: str) -> bytes:
+    """Five bytes of an id's hash."""
+    return (xxh3_64_intdigest(identity) & 0xFFFFFFFFFF).to_bytes(5, "big")
+
+
+def contains(ring: bytes, mark: bytes) -> bool:
+    """Whether an id is among the last ones."""
+    at = ring.find(mark)
+    while at >= 0:
+        if at % _SIZE == 0:
+            return True
+        at = ring.find(mark, at + 1)
+    return False
+
+
+def append(ring: bytes, mark: bytes, at: int, newest: int) -> tuple[bytes, int]:
+    """Add an id seen at `at`. Returns the ring and the time of the newest entry that had to go, 0 for none.
+
+    `newest` is the newest time of all entries, `at` included.
+    """
+    ring += mark + (at // 1000 & 0xFFFFFF).to_bytes(3, "big")
+    evicted = 0
+    while len(ring) > _FULL:
+        evicted = max(evicted, _time(ring, newest))
+        ring = ring[_SIZE:]
+    while len(ring) > _SIZE and (oldest := _time(ring, newest)) <= newest - WINDOW:
+        evicted = max(evicted, oldest)
+        ring = ring[_SIZE:]
+    return ring, evicted
+
+
+def _time(ring: bytes, newest: int) -> int:
+    """End of the second of the first entry; seconds wrap after 194 days, far beyond the window."""
+    now = newest // 1000
+    return (now - ((now - int.from_bytes(ring[5:8], "big")) & 0xFFFFFF)) * 1000 + 999

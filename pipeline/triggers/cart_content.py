@@ -1,0 +1,133 @@
+"""What is in a cart after a change: pure arithmetic over lines, the same for settled and for expected content."""
+
+from collections.abc import Iterable
+
+from pipeline.log.rows import CartOp
+from pipeline.state.cart import (
+    MAX_LINES,
+    PURCHASE_CLOSE,
+    PURCHASE_KEEP,
+    CartChange,
+    CartLine,
+)
+
+Lines = tuple[CartLine, ...]
+
+SHRINKING = frozenset({CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT})
+"""Ops that may leave a cart empty."""
+
+
+def after(lines: Lines, change: CartChange) -> Lines:
+    """The lines after a change. A remove stops at nothing; a snapshot or a `set` says exactly what there is."""
+    op = change.op
+    if op == CartOp.ADD:
+        return _add(lines, change)
+    if op == CartOp.REMOVE:
+        return _remove(lines, change)
+    if op == CartOp.SET:
+        return _set(lines, change)
+    if op == CartOp.SNAPSHOT:
+        return _snapshot(lines, change)
+    if op in (CartOp.CLEAR, PURCHASE_CLOSE):
+        return ()
+    if op == PURCHASE_KEEP:
+        return keep_rest(lines, change)
+    return lines
+
+
+def keep_rest(lines: Lines, purchase: CartChange) -> Lines:
+    """What an order leaves where the policy keeps the rest: unbought lines, dormant until they are touched."""
+    bought = {line.sku for line in purchase.lines}
+    return tuple(
+        _copy(line, line.quantity, line, line.touched, dormant=True) for line in lines if line.sku not in bought
+    )
+
+
+def active(lines: Iterable[CartLine]) -> Lines:
+    """The lines that count for an abandonment: all but what an order left over."""
+    return tuple(line for line in lines if not line.dormant)
+
+
+def worth(lines: Iterable[CartLine]) -> int:
+    """Value in minor units of the site's base currency; lines without a price count nothing."""
+    return sum(line.worth * line.quantity for line in lines)
+
+
+def dearest_category(lines: Iterable[CartLine]) -> str:
+    """Category of the line that is worth most; the first of them by sku where two are worth the same."""
+    best = min(lines, key=lambda line: (-line.worth * line.quantity, line.sku), default=None)
+    return best.category if best is not None else ""
+
+
+def _add(lines: Lines, change: CartChange) -> Lines:
+    content = {line.sku: line for line in lines}
+    for new in change.lines:
+        if new.quantity <= 0:
+            continue
+        old = content.get(new.sku)
+        content[new.sku] = _priced(new, old, new.quantity + (0 if old is None else old.quantity), change.at)
+    return _bounded(content)
+
+
+def _remove(lines: Lines, change: CartChange) -> Lines:
+    content = {line.sku: line for line in lines}
+    for gone in change.lines:
+        old = content.get(gone.sku)
+        if old is None:
+            continue
+        if old.quantity > gone.quantity:
+            content[old.sku] = _copy(old, old.quantity - gone.quantity, old, change.at, dormant=False)
+        else:
+            del content[old.sku]
+    return tuple(content.values())
+
+
+def _set(lines: Lines, change: CartChange) -> Lines:
+    content = {line.sku: line for line in lines}
+    for new in change.lines:
+        if new.quantity > 0:
+            content[new.sku] = _priced(new, content.get(new.sku), new.quantity, change.at)
+        else:
+            content.pop(new.sku, None)
+    return _bounded(content)
+
+
+def _snapshot(lines: Lines, change: CartChange) -> Lines:
+    before = {line.sku: line for line in lines}
+    content: dict[str, CartLine] = {}
+    for new in change.lines:
+        if new.quantity <= 0:
+            continue
+        old = before.get(new.sku)
+        if old is not None and old.dormant and old.quantity == new.quantity:
+            content[new.sku] = old  # a snapshot only repeats what an order left: that is no touch
+        else:
+            content[new.sku] = _priced(new, old, new.quantity, change.at)
+    return _bounded(content)
+
+
+def _priced(new: CartLine, old: CartLine | None, quantity: int, touched: int) -> CartLine:
+    price_of = new if old is None or new.price >= 0 else old
+    return _copy(new, quantity, price_of, touched, dormant=False)
+
+
+def _copy(line: CartLine, quantity: int, price_of: CartLine, touched: int, *, dormant: bool) -> CartLine:
+    return CartLine(
+        line.sku,
+        quantity,
+        price_of.price,
+        price_of.currency,
+        price_of.worth,
+        line.category or price_of.category,
+        line.brand or price_of.brand,
+        touched,
+        dormant,
+    )
+
+
+def _bounded(content: dict[str, CartLine]) -> Lines:
+    """At most MAX_LINES: the lines touched longest ago go first, ties by sku."""
+    if len(content) > MAX_LINES:
+        newest = sorted(content.values(), key=lambda line: (-line.touched, line.sku))[:MAX_LINES]
+        return tuple(line for line in content.values() if line in newest)
+    return tuple(content.values())

@@ -1,0 +1,103 @@
+"""When the steps of an abandoned cart are due: delays by policy, silence by activity."""
+
+from functools import lru_cache
+
+from pipeline.config.durations import Millis
+from pipeline.config.policy import CartPolicy, SitePolicy
+from pipeline.state.cart import PURCHASE, Cart, Episode
+from pipeline.state.customer import MAX_ACTIVE, NEVER
+from pipeline.triggers.cart_content import SHRINKING, active, dearest_category
+
+Delays = tuple[tuple[int, int], ...]
+"""Pairs of step number and delay in milliseconds, ascending."""
+
+
+def delays_of(policy: SitePolicy, cart: Cart) -> Delays:
+    """Delays that hold for a cart: those of the category of its dearest line, else the site's."""
+    steps = policy.cart.steps
+    if policy.cart.categories:
+        steps = override(policy.cart, cart)[1]
+    return _raised(steps, policy.cart.offline_lag)
+
+
+def override(policy: CartPolicy, cart: Cart) -> tuple[bool, tuple[Millis, ...], int]:
+    """`(enabled, steps, min_value)` for a cart, with what its category changes."""
+    found = policy.categories.get(dearest_category(active(cart.lines))) if policy.categories else None
+    if found is None:
+        return policy.enabled, policy.steps, policy.min_value
+    return (
+        policy.enabled and found.enabled is not False,
+        policy.steps if found.steps is None else found.steps,
+        policy.min_value if found.min_value is None else found.min_value,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _raised(steps: tuple[Millis, ...], lag: int) -> Delays:
+    """No step before tills have reported; of steps that fall together the first stays."""
+    kept: list[tuple[int, int]] = []
+    for number, step in enumerate(steps, start=1):
+        delay = max(int(step), int(lag))
+        if not kept or delay > kept[-1][1]:
+            kept.append((number, delay))
+    return tuple(kept)
+
+
+def next_step(episode: Episode, spans: tuple[int, ...], delays: Delays) -> tuple[int, int, int] | None:
+    """`(step, due, last)` of the next undecided step, None where all are decided.
+
+    Activity at a time before `due` moves it; activity at `due` or later leaves it. `spans` holds starts and ends of
+    activity in turn, ascending; inside a span no gap is as long as the shortest delay.
+    """
+    for step, delay in delays:
+        if step > episode.decided:
+            last = episode.last
+            for i in range(0, len(spans), 2):
+                if spans[i + 1] <= last:
+                    continue
+                if spans[i] >= last + delay:
+                    break
+                last = spans[i + 1]
+            return step, last + delay, last
+    return None
+
+
+def next_wake(cart: Cart, spans: tuple[int, ...], delays: Delays) -> int:
+    """When the clock must look at this cart again, NEVER for not at all. Never later than anything it decides."""
+    wakes = []
+    waiting = cart.episode is not None
+    if cart.episode is not None and (found := next_step(cart.episode, spans, delays)):
+        wakes.append(found[1])
+    for change in cart.pending:
+        if waiting and (change.rank == PURCHASE or change.op in SHRINKING):
+            wakes.append(change.at)
+            break
+        if not waiting and change.rank != PURCHASE:
+            waiting = True
+            wakes.append(change.at + delays[0][1])
+    return min(wakes, default=NEVER)
+
+
+def add_activity(spans: tuple[int, ...], at: int, grain: int, settled: int) -> tuple[int, ...]:
+    """Enter activity at `at`. Spans closer than `grain` are one; those that ended by `settled` are dropped."""
+    if spans and spans[-1] <= at < spans[-1] + grain:
+        return (*spans[:-1], at)
+    pairs = [(spans[i], spans[i + 1]) for i in range(0, len(spans), 2) if spans[i + 1] > settled]
+    pairs.append((at, at))
+    pairs.sort()
+    joined = [pairs[0]]
+    for start, end in pairs[1:]:
+        if start < joined[-1][1] + grain:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    while len(joined) > MAX_ACTIVE // 2:
+        joined[0:2] = [(joined[0][0], joined[1][1])]
+    return tuple(time for pair in joined for time in pair)
+
+
+def grain_of(policy: CartPolicy) -> int:
+    """The shortest delay that any cart of the site may have: activity closer than this is one span."""
+    if not policy.categories:
+        return int(policy.steps[0])
+    return int(min(policy.steps[0], *(o.steps[0] for o in policy.categories.values() if o.steps)))

@@ -1,0 +1,39 @@
+"""A verdict: what a trigger decided about one step, before it is written as a decision and a message."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pipeline.config.policy import SitePolicy
+from pipeline.log.rows import ProductRow
+from pipeline.state.cart import CartLine
+from pipeline.triggers.contract import Outcome, Reason
+
+
+class SiteNow(NamedTuple):
+    """What a trigger may know beside the person: the log's clock and the site's policy, catalogue and feeds.
+
+    `product(sku)` is None for what the catalogue never named. In a live log a step is decided when the clock gets
+    there; in a replay the clock jumps, and a step is decided as of the moment when it was due.
+    """
+
+    clock: int
+    live: bool
+    policy: SitePolicy
+    orders_silent: Callable[[], bool]
+    product: Callable[[str], ProductRow | None]
+
+
+class Verdict(NamedTuple):
+    """`at`: the time of the decision. `due`: 0 where the step never came due. Lines are those of the message."""
+
+    outcome: Outcome
+    reason: Reason
+    episode: str
+    step: int
+    at: int
+    due: int = 0
+    expires: int = 0
+    channel: str = ""
+    lines: tuple[CartLine, ...] = ()
+    value: int = 0
+    after_send: bool = False
