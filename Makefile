@@ -1,0 +1,79 @@
+# Everything starts from an empty clone: each target makes first what it needs. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+KAFKA := $(VENV)/.kafka
+JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/java,java)
+
+# $(call missing,what is needed,what to do)
+missing = { echo "make: $(1): $(2)" >&2; exit 1; }
+
+.PHONY: help
+help: ## List the targets
+	@sed -nE 's/^([a-z.]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+.PHONY: demo
+demo: $(KAFKA) ## Run the whole pipeline on this machine, with a simulated shop
+	$(BIN)/pipeline up
+
+.PHONY: test
+test: $(KAFKA) ## Run the tests, on a real Kafka
+	$(BIN)/pytest -q -n $(WORKERS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+.PHONY: bench
+bench: $(KAFKA) ## Measure speed
+	$(BIN)/python -m bench
+
+.PHONY: chaos
+chaos: $(KAFKA) ## Kill processes over and over and check that nothing is lost or doubled
+	$(BIN)/pytest -q -m chaos
+
+.PHONY: schemas
+schemas: $(INSTALLED) ## Write the schemas from the types
+	$(BIN)/python -m pipeline.schemas
+
+.PHONY: clean
+clean: ## Remove what was built here; Kafka's jars stay in the user's cache folder
+	rm -rf $(VENV) .pipeline dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv: $(INSTALLED) ## Create the virtual environment from the locked requirements
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	  || $(call missing,Python 3.11 to 3.13 is needed and $(PYTHON) is not one,install it and run make PYTHON=python3.11)
+	@if command -v uv >/dev/null; then \
+	  test -x $(BIN)/python || uv venv -q --python "$$(command -v $(PYTHON))" $(VENV); \
+	  export VIRTUAL_ENV=$(VENV); \
+	  uv pip sync -q --require-hashes requirements.lock; \
+	  uv pip install -q --no-deps --no-build-isolation -e .; \
+	else \
+	  test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	    || $(call missing,$(PYTHON) cannot make a virtual environment,install its venv module (on Debian: apt install python3-venv)); \
+	  $(BIN)/python -m pip install -q --require-hashes -r requirements.lock; \
+	  $(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
+
+$(KAFKA): $(INSTALLED) pipeline/kafka/pom.xml pipeline/kafka/jars.sha256
+	@version=$$($(JAVA) -version 2>&1 | sed -nE 's/.*version "([0-9]+).*/\1/p' || true); \
+	test "$${version:-0}" -ge 17 \
+	  || $(call missing,Java 17 or later is needed and $(JAVA) is $${version:-not there},install it (on Debian: apt install openjdk-17-jre-headless))
+	@command -v mvn >/dev/null \
+	  || $(call missing,Maven is needed to fetch Kafka and mvn is not there,install it (on Debian: apt install maven))
+	$(BIN)/pipeline broker --fetch
+	@touch $@
