@@ -1,0 +1,53 @@
+"""Synthetic consents: public logs say nothing of permission, so a stated share of their customers is given one."""
+
+from collections.abc import Iterable, Iterator
+from heapq import merge
+from zlib import crc32
+
+from pipeline.config.durations import SECOND
+from pipeline.events.customer import Channel, ConsentUpdate, Purpose
+from pipeline.log.persons import customer_key
+from pipeline.replay.rows import Row
+from pipeline.simulator.happening import CUSTOMERS, Happening
+
+BEFORE_FIRST_EVENT = SECOND
+
+
+def consents_of(site: str, rows: Iterable[Row], share: float) -> list[Happening]:
+    """Grants of marketing by email, one second before the first event of each customer who is given one.
+
+    `rows` are in time order; so is what is returned. Who is given one depends on site and id alone; the event ids
+    begin with `synthetic-consent`.
+    """
+    seen: set[str] = set()
+    grants: list[Happening] = []
+    for row in rows:
+        if row.user in seen:
+            continue
+        seen.add(row.user)
+        if chosen(site, row.user, share):
+            grants.append(_grant(site, row.user, row.at_ms - BEFORE_FIRST_EVENT))
+    return grants
+
+
+def chosen(site: str, user: str, share: float) -> bool:
+    """Whether this customer is given a consent: a share of 0 to 1 of all, by a hash."""
+    return crc32(f"synthetic consent {site} {user}".encode()) < share * 2**32
+
+
+def with_consents(grants: list[Happening], happenings: Iterable[Happening]) -> Iterator[Happening]:
+    """Merge the grants into the happenings, by time."""
+    return merge(grants, happenings, key=lambda happening: happening.at_ms)
+
+
+def _grant(site: str, user: str, at_ms: int) -> Happening:
+    event = ConsentUpdate(
+        event_id=f"synthetic-consent-{crc32(user.encode()):08x}-{user[:32]}",
+        site_id=site,
+        occurred_at=at_ms,
+        customer_id=user,
+        purpose=Purpose.MARKETING_MESSAGE,
+        status="granted",
+        channel=Channel.EMAIL,
+    )
+    return Happening(at_ms, CUSTOMERS, customer_key(site, user), event)

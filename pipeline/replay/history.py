@@ -1,0 +1,76 @@
+"""A history: happenings in time order that can be told again and again, and what is known of them beforehand."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from pipeline.config.errors import UserError
+from pipeline.simulator.happening import Happening
+from pipeline.simulator.parameters import SimulatedShop
+from pipeline.simulator.shop import simulate
+from pipeline.simulator.truth import Truth
+
+
+class Span(NamedTuple):
+    """The extent of a history; times in epoch milliseconds."""
+
+    events: int
+    first_ms: int
+    last_ms: int
+
+
+class Skipped(NamedTuple):
+    """A line of a file that could not be read. `line` counts from 1, the header included."""
+
+    line: int
+    reason: str
+
+
+class History(NamedTuple):
+    """A history. Each call of `tell` yields the same happenings, in time order."""
+
+    name: str
+    span: Span
+    tell: Callable[[], Iterator[Happening]]
+    skipped: tuple[Skipped, ...] = ()
+
+
+def shifted(history: History, by_ms: int) -> History:
+    """The same history, `by_ms` milliseconds later; ids stay as they are."""
+
+    def tell() -> Iterator[Happening]:
+        for at, topic, key, event in history.tell():
+            yield Happening(at + by_ms, topic, key, replace(event, occurred_at=at + by_ms))
+
+    span = history.span
+    return history._replace(span=Span(span.events, span.first_ms + by_ms, span.last_ms + by_ms), tell=tell)
+
+
+def simulated(shop: SimulatedShop, limit: int | None = None) -> History:
+    """The history of a simulated shop, or its first `limit` events.
+
+    The shop is simulated once here to learn its span, and again at each telling. Raises UserError where its figures
+    contradict each other.
+    """
+    return _simulated(lambda: islice(simulate(shop), limit))
+
+
+def simulated_with_truth(shop: SimulatedShop, note: Callable[[Truth], None], limit: int | None = None) -> History:
+    """As `simulated`; `note` is told the truth once, here, of the visits and carts that have begun by the limit."""
+    return _simulated(lambda: islice(simulate(shop), limit), lambda: islice(simulate(shop, note), limit))
+
+
+def _simulated(
+    tell: Callable[[], Iterator[Happening]], first: Callable[[], Iterator[Happening]] | None = None
+) -> History:
+    events, first_ms, last_ms = 0, 0, 0
+    for happening in (first or tell)():
+        if not events:
+            first_ms = happening.at_ms
+        events += 1
+        last_ms = happening.at_ms
+    if not events:
+        raise UserError("the simulated shop has no events: raise --limit")
+    return History("simulated", Span(events, first_ms, last_ms), tell)
