@@ -1,4 +1,4 @@
-"""Permission: default deny, by purpose, channel and basis. The newest word rules; a general word covers all channels."""
+"""Permission: default deny, by purpose, channel and basis. The newest word rules; a general one covers all channels."""
 
 from collections.abc import Iterator, Mapping
 

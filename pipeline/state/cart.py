@@ -9,7 +9,6 @@ from msgspec import Struct
 
 MAX_LINES = 50
 MAX_PENDING = 64
-MAX_EMITTED = 9
 
 CART_CHANGE, PURCHASE = 0, 1
 """Ranks: at one moment the cart changes first, then the order closes it."""

@@ -19,7 +19,7 @@ _FULL = MAX_IDS * _SIZE
 
 def digest(identity: str) -> bytes:
     """Five bytes of an id's hash."""
-    return (xxh3_64_intdigest(identity) & 0xFFFFFFFFFF).to_bytes(5, "big")
+    return (xxh3_64_intdigest(identity.encode()) & 0xFFFFFFFFFF).to_bytes(5, "big")
 
 
 def contains(ring: bytes, mark: bytes) -> bool:

@@ -41,14 +41,21 @@ class _Closing(NamedTuple):
 
 def touch(customer: Customer, at: int, site: SiteNow) -> None:
     """Enter activity of the person at `at`: later steps wait from here on."""
-    cart = customer.cart
+    spans, grain = customer.active, grain_of(site.policy.cart)
+    if spans and spans[-1] <= at < spans[-1] + grain:
+        customer.active = (*spans[:-1], at)
+        return
     settled = site.clock
-    if cart is not None and (episode := cart.episode) is not None:
-        if episode.held:
-            settled = 0
-        elif len(customer.active) > 2 and (found := next_step(episode, customer.active, delays_of(site.policy, cart))):
-            customer.cart = replace(cart, episode=replace(episode, last=found[2]))
-    customer.active = add_activity(customer.active, at, grain_of(site.policy.cart), settled)
+    cart = customer.cart
+    if cart is not None:
+        if cart.episode is not None and not cart.episode.held:
+            if found := next_step(cart.episode, spans, delays_of(site.policy, cart)):
+                customer.cart = replace(cart, episode=replace(cart.episode, last=found[2]))
+        elif cart.episode is not None:
+            settled = 0  # a held step keeps the spans after it for the next one
+        elif cart.pending:
+            settled = min(settled, cart.pending[0].at)
+    customer.active = add_activity(spans, at, grain, settled)
 
 
 def wake(customer: Customer, site: SiteNow) -> int:
@@ -70,14 +77,14 @@ def enter(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdict
         customer.cart = Cart(pending=(change,))
         return verdicts
     if change.at <= cart.settled:
-        return verdicts + _enter_late(customer, cart, change)
+        return verdicts + _enter_late(customer, cart, change, site)
     keys = [_place(waiting) for waiting in cart.pending]
     at = bisect_right(keys, _place(change))
     cart = replace(cart, pending=(*cart.pending[:at], change, *cart.pending[at:]))
     if cart.episode is not None and cart.episode.emitted:
         cart = _cancel_at_once(cart, change, verdicts)
     if len(cart.pending) > MAX_PENDING:
-        cart = replace(_apply(cart, cart.pending[0], verdicts), settled=cart.pending[0].at)
+        cart = replace(_apply(cart, cart.pending[0], site, verdicts), settled=cart.pending[0].at)
     customer.cart = cart
     return verdicts
 
@@ -96,7 +103,7 @@ def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
             step = next_step(cart.episode, customer.active, delays_of(site.policy, cart))
         change = cart.pending[0] if cart.pending and cart.pending[0].at <= clock else None
         if change is not None and (step is None or change.at <= step[1]):
-            cart = _apply(cart, change, verdicts)
+            cart = _apply(cart, change, site, verdicts)
         elif step is not None and step[1] <= clock:
             verdict = _judge(customer, cart, step[0], step[1], site)
             if verdict.outcome is Outcome.HELD:
@@ -140,7 +147,7 @@ def _place(change: CartChange) -> tuple[int, int, int, str]:
     return change.at, change.rank, change.version, change.id
 
 
-def _apply(cart: Cart, change: CartChange, verdicts: list[Verdict]) -> Cart:
+def _apply(cart: Cart, change: CartChange, site: SiteNow, verdicts: list[Verdict]) -> Cart:
     """Apply the first pending change."""
     rest = cart.pending[1:] if cart.pending and cart.pending[0] is change else cart.pending
     snapshot = _place(change) if change.op == CartOp.SNAPSHOT else cart.snapshot
@@ -148,7 +155,7 @@ def _apply(cart: Cart, change: CartChange, verdicts: list[Verdict]) -> Cart:
     episode = cart.episode
     closing = _closing(episode, lines, change)
     if closing is not None and episode is not None:
-        _close(episode, closing, verdicts)
+        _close(cart, episode, closing, site, verdicts)
         episode = None
     elif episode is None and _opens(lines, change):
         episode = Episode(change.id, change.at, change.at)
@@ -169,10 +176,13 @@ def _closing(episode: Episode | None, lines: content.Lines, change: CartChange) 
     return None
 
 
-def _close(episode: Episode, closing: _Closing, verdicts: list[Verdict]) -> None:
+def _close(cart: Cart, episode: Episode, closing: _Closing, site: SiteNow, verdicts: list[Verdict]) -> None:
     """Cancel what stands, and say of the first step that never came due why it did not."""
     verdicts += [_cancelled(episode, e, closing) for e in episode.emitted if e.expires > closing.at]
-    verdicts.append(Verdict(Outcome.SUPPRESSED, closing.reason, episode.id, episode.decided + 1, closing.at))
+    missed = next((step for step, _ in delays_of(site.policy, cart) if step > episode.decided), None)
+    if missed is None:
+        return
+    verdicts.append(Verdict(Outcome.SUPPRESSED, closing.reason, episode.id, missed, closing.at))
 
 
 def _cancelled(episode: Episode, emitted: Emitted, closing: _Closing) -> Verdict:
@@ -216,7 +226,7 @@ def _expected_closing(cart: Cart) -> _Closing | None:
     return None
 
 
-def _enter_late(customer: Customer, cart: Cart, change: CartChange) -> list[Verdict]:
+def _enter_late(customer: Customer, cart: Cart, change: CartChange, site: SiteNow) -> list[Verdict]:
     """A change from before what is settled: it is applied to the content as it stands now.
 
     A late order closes what was touched up to its time; what was touched since opens an episode of its own, named by
@@ -233,15 +243,16 @@ def _enter_late(customer: Customer, cart: Cart, change: CartChange) -> list[Verd
         )
         episode = cart.episode
         if episode is not None and episode.opened <= change.at:
-            _close(episode, _Closing(change.at, Reason.ORDERED), verdicts)
+            _close(cart, episode, _Closing(change.at, Reason.ORDERED), site, verdicts)
             touched = [line.touched for line in content.active(lines)]
             episode = (
                 Episode(change.id, min(touched), max(max(touched), episode.last), episode.decided) if touched else None
             )
         customer.cart = Cart(cart.settled, cart.snapshot, lines, episode, cart.pending)
-    elif cart.snapshot is None or _place(change) > cart.snapshot:
-        if change.at > customer.ordered or cart.episode is not None:
-            customer.cart = _apply(cart, change, verdicts)
+    elif (cart.snapshot is None or _place(change) > cart.snapshot) and (
+        change.at > customer.ordered or cart.episode is not None
+    ):
+        customer.cart = _apply(cart, change, site, verdicts)
     return verdicts
 
 

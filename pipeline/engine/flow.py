@@ -1,0 +1,34 @@
+"""Whether a site's orders have gone silent while its visitors have not: then nobody knows who bought, so we wait."""
+
+from statistics import median
+
+from pipeline.log.frames import Beat
+from pipeline.state.partition import SiteFlow
+
+MAX_GAPS = 15
+SILENT_GAPS = 10
+"""Orders are silent after this many times their median gap, or after the policy's shortest silence if that is longer."""
+
+
+def beat(flow: SiteFlow, news: Beat) -> SiteFlow:
+    """Enter a beat. One that brings nothing newer changes nothing, so that a repeated beat does no harm.
+
+    The orders of a beat are taken as evenly spread since the newest before.
+    """
+    first, activity, order, gaps = flow.first_activity, flow.activity, flow.order, flow.gaps
+    if news.activity > activity:
+        activity = news.activity
+        first = first or news.activity
+    if news.order > order:
+        if order and news.orders:
+            gaps = (*gaps, *[(news.order - order) // news.orders] * min(news.orders, MAX_GAPS))[-MAX_GAPS:]
+        order = news.order
+    return SiteFlow(first, activity, order, gaps)
+
+
+def orders_silent(flow: SiteFlow | None, shortest: int) -> bool:
+    """Whether activity has gone on for too long without an order. Before the first order, `shortest` is the limit."""
+    if flow is None or not flow.activity:
+        return False
+    usual = int(median(flow.gaps)) if flow.gaps else 0
+    return flow.activity - (flow.order or flow.first_activity) >= max(shortest, SILENT_GAPS * usual)

@@ -1,0 +1,322 @@
+"""The engine of one partition of the log: frames in, and at a commit the changed rows and outputs of all of them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from msgspec import json, msgpack
+
+from pipeline.config.namespace import Namespace
+from pipeline.config.policy import Policy, SitePolicy, decode_policy
+from pipeline.engine import flow
+from pipeline.engine.cache import Cache
+from pipeline.engine.fold import NO_CONSENT, RefusedError, fold
+from pipeline.engine.outputs import MAX_OUTPUT_BYTES, Origin, Output, write
+from pipeline.engine.refusals import refusal
+from pipeline.engine.timers import Timers
+from pipeline.log.frames import Frame, decode_frame
+from pipeline.log.persons import site_of
+from pipeline.log.rejects import Reject, RejectReason
+from pipeline.log.rows import (
+    Click,
+    NamespaceRow,
+    PolicyRow,
+    ProductRow,
+    Row,
+    SourceResetRow,
+)
+from pipeline.state.codec import MAX_VALUE_BYTES, decode_customer, encode_customer
+from pipeline.state.customer import Customer
+from pipeline.state.partition import (
+    CLOCK_KEY,
+    NAMESPACE_KEY,
+    POLICY_KEY,
+    POSITION_KEY,
+    Clock,
+    Position,
+    SiteFlow,
+    decode_clock,
+    decode_position,
+    encode,
+    product_key,
+)
+from pipeline.triggers import cart_abandoned
+from pipeline.triggers.contract import ENGINE_VERSION
+from pipeline.triggers.verdict import SiteNow, Verdict
+
+Load = Callable[[bytes], bytes | None]
+
+
+class Batch(NamedTuple):
+    """What one transaction holds. `rows` are those of the changelog, the position last; it moves with all the rest.
+
+    `effective` is False where nothing but the position and the clock moved.
+    """
+
+    rows: list[tuple[bytes, bytes]]
+    outputs: list[Output]
+    rejects: list[Reject]
+    discarded: Counter[str]
+    events: int
+    effective: bool
+
+
+class PartitionEngine:
+    """Folds frames of one partition, in order. `load` reads a committed row; `wakes` are the stored `(due, person)`."""
+
+    def __init__(self, partition: int, load: Load, wakes: Iterable[tuple[int, str]], cache_bytes: int) -> None:
+        self._partition = partition
+        self._load = load
+        self._cache = Cache(cache_bytes)
+        self._timers = Timers(wakes)
+        stored = load(POSITION_KEY)
+        self.position = Position() if stored is None else decode_position(stored)
+        stored = load(CLOCK_KEY)
+        self.clock = Clock() if stored is None else decode_clock(stored)
+        self._sites: dict[str, SiteNow] = {}
+        self._held: dict[str, set[str]] = {}
+        self._policy, self._policy_version = Policy(), ""
+        if (stored := load(POLICY_KEY)) is not None:
+            self._set_policy(msgpack.decode(stored, type=PolicyRow))
+        self._namespace: Namespace | None = None
+        if (stored := load(NAMESPACE_KEY)) is not None:
+            self._set_namespace(msgpack.decode(stored, type=NamespaceRow))
+        self._live = True
+        self._mode = ""
+        self._dirty: dict[str, Customer] = {}
+        self._reserved: dict[bytes, bytes] = {}
+        self._outputs: list[Output] = []
+        self._rejects: list[Reject] = []
+        self._discarded: Counter[str] = Counter()
+        self._events = 0
+
+    def apply(self, offset: int, data: bytes) -> None:
+        """Fold the frame at `offset`. Raises FrameError where it cannot be read; nothing has changed then."""
+        frame = decode_frame(data)
+        self._begin(offset, frame)
+        highs = self.position.highs
+        for row in frame.rows:
+            place = (row.offset, row.sub)
+            if (high := highs.get(row.source)) is not None and place <= high:
+                self._discarded["resent"] += 1
+                continue
+            highs[row.source] = place
+            if row.person:
+                self._fold_person(row)
+            else:
+                self._fold_broadcast(row)
+        if frame.beats:
+            self._beat(frame)
+        if frame.marks:
+            self._mark(frame)
+        self.position.offset = offset + 1
+
+    def take(self) -> Batch:
+        """Hand over what the frames since the last call changed. The caller commits it as a whole, or starts anew."""
+        rows = list(self._reserved.items())
+        for person, customer in self._dirty.items():
+            value = encode_customer(customer)
+            rows.append((person.encode(), value))
+            self._cache.put(person, customer, len(value))
+        effective = bool(rows or self._outputs or self._rejects)
+        self.position.timers = len(self._timers)
+        self.position.engine = ENGINE_VERSION
+        rows.append((CLOCK_KEY, encode(self.clock)))
+        rows.append((POSITION_KEY, encode(self.position)))
+        batch = Batch(rows, self._outputs, self._rejects, self._discarded, self._events, effective)
+        self._dirty, self._reserved, self._outputs, self._rejects = {}, {}, [], []
+        self._discarded, self._events = Counter(), 0
+        return batch
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything but the position and the clock changed since the last `take`."""
+        return bool(self._dirty or self._reserved or self._outputs or self._rejects)
+
+    @property
+    def held_sites(self) -> list[str]:
+        """Sites whose orders are silent while carts wait."""
+        return sorted(site for site, people in self._held.items() if people)
+
+    def _begin(self, offset: int, frame: Frame) -> None:
+        if frame.mode != self._mode:
+            self._mode, self._live = frame.mode, frame.mode == "live"
+            self._sites.clear()
+        self._origin = Origin(self._mode, self._partition, offset, self._policy_version)
+
+    # -- people --------------------------------------------------------------------------------------------------
+
+    def _customer(self, person: str) -> Customer | None:
+        found = self._dirty.get(person)
+        if found is None and (found := self._cache.get(person)) is None:
+            data = self._load(person.encode())
+            if data is not None:
+                found = decode_customer(data)
+                self._cache.put(person, found, len(data))
+        return found
+
+    def _fold_person(self, row: Row) -> None:
+        """Fold an event into a copy of its customer: whatever is raised costs this event only."""
+        person, event = row.person, row.event
+        self._events += 1
+        before = self._customer(person)
+        customer = Customer() if before is None else before.__copy__()
+        site = self._site(site_of(person))
+        try:
+            folded = fold(customer, person, event, site)  # type: ignore[arg-type]  # rows with a person hold these
+            if isinstance(folded, str):
+                self._discarded[folded] += 1
+                if folded != NO_CONSENT:
+                    return
+                folded = []
+            if type(event) is not Click and (size := len(encode_customer(customer))) > MAX_VALUE_BYTES:
+                raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"the profile would have {size} bytes")
+            outputs = self._write(person, customer, folded, site)
+        except RefusedError as error:
+            self._reject(row, error.reason, str(error))
+            return
+        except Exception as error:  # noqa: BLE001  # the stream goes on, the event is kept in rejects
+            self._reject(row, RejectReason.FOLD_ERROR, f"{type(error).__name__} in the fold of {type(event).__name__}")
+            return
+        if before is None:
+            self.position.rows += 1
+        self._change(person, customer, outputs)
+
+    def _write(self, person: str, customer: Customer, verdicts: list[Verdict], site: SiteNow) -> list[Output]:
+        outputs = [o for verdict in verdicts for o in write(person, customer, verdict, site, self._origin)]
+        for output in outputs:
+            if len(output.value) > MAX_OUTPUT_BYTES:
+                raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"an output would have {len(output.value)} bytes")
+        return outputs
+
+    def _change(self, person: str, customer: Customer, outputs: list[Output]) -> None:
+        self._dirty[person] = customer
+        if outputs:
+            self._outputs += outputs
+        if customer.next_due:
+            self._timers.set(person, customer.next_due)
+
+    def _reject(self, row: Row, reason: RejectReason, detail: str) -> None:
+        self._discarded[reason.value] += 1
+        self._rejects.append(refusal(row, reason, detail, self._namespace))
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def _mark(self, frame: Frame) -> None:
+        marks = self.clock.marks
+        for source, time in frame.marks:
+            if time > marks.get(source, 0):
+                marks[source] = time
+        if self._namespace is None:
+            return
+        now = min((marks.get(source, 0) for source in self._namespace.clocked()), default=0)
+        if now > self.clock.now:
+            self.clock.now = now
+            self._sites.clear()
+            self._fire(now)
+
+    def _fire(self, now: int) -> None:
+        """Wake all who are due, in the order of `(due, person)`."""
+        due: list[tuple[int, str, Customer]] = []
+        for person in self._timers.pop_due(now):
+            customer = self._customer(person)
+            if customer is None or not customer.next_due:
+                continue
+            if customer.next_due > now:
+                self._timers.set(person, customer.next_due)
+            else:
+                due.append((customer.next_due, person, customer))
+        due.sort(key=lambda entry: entry[:2])
+        for _, person, customer in due:
+            self._wake(person, customer, now)
+
+    def _wake(self, person: str, before: Customer, now: int) -> None:
+        name = site_of(person)
+        site = self._site(name)
+        lapse = before.next_due + site.policy.cart.expires_after
+        held = before.cart is not None and before.cart.episode is not None and before.cart.episode.held
+        if held and now < lapse and site.orders_silent():
+            self._hold(name, person, lapse)
+            return
+        customer = before.__copy__()
+        try:
+            verdicts = cart_abandoned.settle(customer, site)
+            customer.next_due = cart_abandoned.wake(customer, site)
+            outputs = self._write(person, customer, verdicts, site)
+        except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
+            self._discarded[RejectReason.TIMER_ERROR.value] += 1
+            customer = before.__copy__()
+            customer.next_due, outputs = 0, []
+        self._change(person, customer, outputs)
+        if 0 < customer.next_due <= now:
+            self._hold(name, person, lapse)
+
+    def _hold(self, site: str, person: str, lapse: int) -> None:
+        """Keep a held person aside until the site's orders come back, or the step lapses."""
+        self._held.setdefault(site, set()).add(person)
+        self._timers.drop(person)
+        self._timers.set(person, lapse)
+
+    def _beat(self, frame: Frame) -> None:
+        sites = self.clock.sites
+        for news in frame.beats:
+            sites[news.site] = flow.beat(sites.get(news.site, SiteFlow()), news)
+            if self._held.get(news.site) and not self._site(news.site).orders_silent():
+                for person in self._held.pop(news.site):
+                    if (customer := self._customer(person)) is not None and customer.next_due:
+                        self._timers.set(person, customer.next_due)
+
+    # -- what holds for everybody --------------------------------------------------------------------------------
+
+    def _site(self, name: str) -> SiteNow:
+        found = self._sites.get(name)
+        if found is None:
+            policy = self._policy.site(name)
+            found = self._sites[name] = SiteNow(
+                self.clock.now, self._live, policy, self._silence(name, policy), self._products(name)
+            )
+        return found
+
+    def _silence(self, name: str, policy: SitePolicy) -> Callable[[], bool]:
+        return lambda: flow.orders_silent(self.clock.sites.get(name), policy.order.silent_after)
+
+    def _products(self, name: str) -> Callable[[str], ProductRow | None]:
+        def product(sku: str) -> ProductRow | None:
+            key = product_key(name, sku)
+            data = self._reserved.get(key) or self._load(key)
+            return None if data is None else msgpack.decode(data, type=ProductRow)
+
+        return product
+
+    def _fold_broadcast(self, row: Row) -> None:
+        event = row.event
+        if isinstance(event, ProductRow):
+            key, value = product_key(event.site, event.sku), encode(event)
+            known = self._reserved.get(key) or self._load(key)
+            if known is None or _content(msgpack.decode(known, type=ProductRow)) != _content(event):
+                self._reserved[key] = value
+        elif isinstance(event, PolicyRow):
+            self._set_policy(event)
+            self._reserved[POLICY_KEY] = encode(event)
+            self._sites.clear()
+            self._origin = self._origin._replace(policy_version=event.version)
+        elif isinstance(event, NamespaceRow):
+            self._set_namespace(event)
+            self._reserved[NAMESPACE_KEY] = encode(event)
+        elif isinstance(event, SourceResetRow):
+            self.position.highs.pop(event.source, None)
+
+    def _set_policy(self, row: PolicyRow) -> None:
+        self._policy, self._policy_version = decode_policy(row.body), row.version
+        for people in self._held.values():
+            for person in people:
+                self._timers.set(person, self.clock.now)
+        self._held.clear()
+
+    def _set_namespace(self, row: NamespaceRow) -> None:
+        self._namespace = json.decode(row.body, type=Namespace)
+
+
+def _content(product: ProductRow) -> tuple[object, ...]:
+    """What matters of a product: all but the event that said it, and when."""
+    return tuple(getattr(product, name) for name in product.__struct_fields__[2:])
