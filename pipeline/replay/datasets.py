@@ -24,6 +24,7 @@ MAX_ROWS = 5_000_000
 """Rows held in memory, for sorting and for the orders: some 2.5 GB."""
 
 CONSENT_SHARE = 0.7
+"""Customers who get a synthetic consent, where nothing else is said."""
 
 _GZIP = b"\x1f\x8b"
 _LONGEST_LINE = 65_536

@@ -10,7 +10,6 @@ from pipeline.config.errors import UserError
 from pipeline.simulator.happening import Happening
 from pipeline.simulator.parameters import SimulatedShop
 from pipeline.simulator.shop import simulate
-from pipeline.simulator.truth import Truth
 
 
 class Span(NamedTuple):
@@ -52,25 +51,16 @@ def simulated(shop: SimulatedShop, limit: int | None = None) -> History:
     """The history of a simulated shop, or its first `limit` events.
 
     The shop is simulated once here to learn its span, and again at each telling. Raises UserError where its figures
-    contradict each other.
+    contradict each other or `limit` leaves nothing.
     """
-    return _simulated(lambda: islice(simulate(shop), limit))
 
+    def tell() -> Iterator[Happening]:
+        return islice(simulate(shop), limit)
 
-def simulated_with_truth(shop: SimulatedShop, note: Callable[[Truth], None], limit: int | None = None) -> History:
-    """As `simulated`; `note` is told the truth once, here, of the visits and carts that have begun by the limit."""
-    return _simulated(lambda: islice(simulate(shop), limit), lambda: islice(simulate(shop, note), limit))
-
-
-def _simulated(
-    tell: Callable[[], Iterator[Happening]], first: Callable[[], Iterator[Happening]] | None = None
-) -> History:
-    events, first_ms, last_ms = 0, 0, 0
-    for happening in (first or tell)():
-        if not events:
-            first_ms = happening.at_ms
+    events, first_ms, last_ms = 0, shop.start_ms, shop.start_ms
+    for happening in tell():
         events += 1
         last_ms = happening.at_ms
     if not events:
         raise UserError("the simulated shop has no events: raise --limit")
-    return History("simulated", Span(events, first_ms, last_ms), tell)
+    return History(shop.site_id, Span(events, first_ms, last_ms), tell)
