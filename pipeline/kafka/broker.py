@@ -4,6 +4,7 @@ import base64
 import ctypes
 import os
 import re
+import secrets
 import signal
 import socket
 import struct
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -112,10 +113,11 @@ class BrokerProcess:
         self.stop()
 
 
-def start_broker(data_dir: Path, port: int) -> BrokerProcess:
+def start_broker(data_dir: Path, port: int, properties: Mapping[str, object] | None = None) -> BrokerProcess:
     """Run Kafka on 127.0.0.1:`port` (the controller takes `port + 1`) and return when it answers.
 
-    The folder is made and formatted where it is new; what an earlier broker left in it is taken up again.
+    The folder is made and formatted where it is new; what an earlier broker left in it is taken up again. `properties`
+    are more of Kafka's own settings, and win over ours.
     The process has a session of its own, so Ctrl-C does not reach it before its clients have stopped. On Linux it
     also ends when the *thread* that called this ends, `kill -9` of the parent included: call from a thread that lasts.
     Raises UserError where Java or the jars cannot be had, a port is taken, or Kafka does not start.
@@ -124,7 +126,8 @@ def start_broker(data_dir: Path, port: int) -> BrokerProcess:
     kafka = prepare(java)
     for taken in (port, port + 1):
         _must_be_free(taken)
-    return _launch(java, kafka, data_dir.absolute(), port, [f"-XX:SharedArchiveFile={kafka.class_archive}"])
+    settings = _properties(data_dir.absolute(), port) | dict(properties or {})
+    return _launch(java, kafka, data_dir.absolute(), port, settings, [f"-XX:SharedArchiveFile={kafka.class_archive}"])
 
 
 def prepare(java: Java | None = None) -> Distribution:
@@ -139,7 +142,8 @@ def prepare(java: Java | None = None) -> Distribution:
     with tempfile.TemporaryDirectory(dir=kafka.class_archive.parent) as scratch:
         fresh = Path(scratch, "classes.jsa")
         flags = [f"-XX:ArchiveClassesAtExit={fresh}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
-        _launch(java, kafka, Path(scratch, "data"), free_port(), flags).stop()
+        data_dir, port = Path(scratch, "data"), free_port()
+        _launch(java, kafka, data_dir, port, _properties(data_dir, port), flags).stop()
         if not fresh.exists():
             raise UserError(f"{java.path} wrote no class archive: try another Java, and see JAVA_HOME")
         fresh.replace(kafka.class_archive)
@@ -147,28 +151,25 @@ def prepare(java: Java | None = None) -> Distribution:
 
 
 def free_port() -> int:
-    """A port that is free now, and the next one too."""
+    """A port that is free now, and the next one too; below those that Linux gives to outgoing connections."""
     for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port = int(probe.getsockname()[1])
-        if port < 65_535 and _is_free(port) and _is_free(port + 1):
+        port = 20_000 + 2 * secrets.randbelow(6_000)
+        if _is_free(port) and _is_free(port + 1):
             return port
-    raise UserError(f"no two free ports in a row on {HOST}: close some connections")
+    raise UserError(f"no two free ports in a row on {HOST}: stop something that listens")
 
 
-def _launch(java: Java, kafka: Distribution, data_dir: Path, port: int, flags: list[str]) -> BrokerProcess:
+def _launch(
+    java: Java, kafka: Distribution, data_dir: Path, port: int, settings: Mapping[str, object], flags: list[str]
+) -> BrokerProcess:
     data_dir.mkdir(parents=True, exist_ok=True)
     properties, log_file = data_dir / "server.properties", data_dir / "broker.log"
-    properties.write_text("".join(f"{key}={value}\n" for key, value in _properties(data_dir, port).items()), "utf-8")
-    command = [java.path, *_JVM, *flags, "-cp", kafka.class_path]
+    properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()), encoding="utf-8")
+    if not (data_dir / "log" / "meta.properties").exists():
+        _format(java, kafka, properties)
     with log_file.open("wb") as log:
-        if not (data_dir / "log" / "meta.properties").exists():
-            _format(
-                [java.path, *_JVM, f"-XX:SharedArchiveFile={kafka.class_archive}", "-cp", kafka.class_path], properties
-            )
         process = subprocess.Popen(  # noqa: S603
-            [*command, "kafka.Kafka", str(properties)],
+            [java.path, *_JVM, *flags, "-cp", kafka.class_path, "kafka.Kafka", str(properties)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -194,9 +195,11 @@ def _properties(data_dir: Path, port: int) -> dict[str, object]:
     }
 
 
-def _format(java: list[str], properties: Path) -> None:
+def _format(java: Java, kafka: Distribution, properties: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
-    command = [*java, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(properties)]
+    tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(properties)]
+    flags = [f"-XX:SharedArchiveFile={kafka.class_archive}"] if kafka.class_archive.exists() else []
+    command = [java.path, *_JVM, *flags, "-cp", kafka.class_path, *tool]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         said = (done.stderr + done.stdout).strip().splitlines() or ["it does not say why"]

@@ -76,17 +76,13 @@ def fetch_jars(java: Java, cache: Path | None = None) -> Distribution:
     Raises UserError where Maven is missing or fails, or a jar is not the pinned one.
     """
     cache = cache_dir() if cache is None else cache
-    folder, marker = cache / "jars", cache / "verified"
-    if _read(marker) != _pins_digest():
+    folder = cache / "jars"
+    if not _is_verified(cache):
         with _only_one(cache):
-            if _read(marker) != _pins_digest():
+            if not _is_verified(cache):
                 _download(folder)
-                marker.write_text(_pins_digest(), encoding="utf-8")
+                (cache / "verified").write_text(_pins_digest(), encoding="utf-8")
     jars = tuple(folder / name for name in _pins())
-    missing = [jar.name for jar in jars if not jar.exists()]
-    if missing:
-        marker.unlink(missing_ok=True)
-        raise UserError(f"{missing[0]} is gone from {folder}: run the command again to fetch it anew")
     build = hashlib.sha256(f"{java.version} {java.path} {folder} {_pins_digest()}".encode()).hexdigest()[:16]
     return Distribution(jars, cache / f"classes-{build}.jsa")
 
@@ -101,6 +97,13 @@ def verify(folder: Path) -> None:
         with (folder / name).open("rb") as jar:
             if hashlib.file_digest(jar, "sha256").hexdigest() != pin:
                 raise UserError(f"{name} is not the pinned file: its sha256 is not the one in {PINS.name}")
+
+
+def _is_verified(cache: Path) -> bool:
+    """Whether the jars were checked against these pins when they came, and are still there; not read again."""
+    marker = cache / "verified"
+    checked = marker.exists() and marker.read_text(encoding="utf-8") == _pins_digest()
+    return checked and all((cache / "jars" / name).exists() for name in _pins())
 
 
 @contextmanager
@@ -137,7 +140,3 @@ def _pins() -> dict[str, str]:
 
 def _pins_digest() -> str:
     return hashlib.sha256(PINS.read_bytes()).hexdigest()
-
-
-def _read(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.exists() else ""

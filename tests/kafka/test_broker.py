@@ -51,6 +51,11 @@ def test_it_keeps_its_data_over_a_restart_and_stop_leaves_nothing_running(tmp_pa
         assert accepts(port)
 
 
+def test_ctrl_c_in_the_terminal_does_not_reach_it_before_we_stop_it(tmp_path: Path) -> None:
+    with start_broker(tmp_path, free_port()) as broker:
+        assert os.getsid(broker.process.pid) == broker.process.pid
+
+
 def test_it_comes_back_after_it_was_killed(tmp_path: Path) -> None:
     port = free_port()
     with start_broker(tmp_path, port) as first:
@@ -146,6 +151,14 @@ def test_a_jar_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
     forged.unlink()
     with pytest.raises(UserError, match=f"{forged.name} is missing"):
         verify(tmp_path)
+
+
+def test_a_jar_that_went_missing_from_the_cache_is_fetched_again(tmp_path: Path) -> None:
+    java = find_java()
+    lost = fetch_jars(java, tmp_path).jars[0]
+    lost.unlink()
+    fetch_jars(java, tmp_path)
+    assert lost.exists()
 
 
 def test_a_jar_that_nobody_pinned_is_refused(tmp_path: Path) -> None:
