@@ -1,0 +1,51 @@
+"""The examples of outputs are, to the byte, what the engine writes for such a verdict."""
+
+from datetime import datetime
+
+import pytest
+
+from pipeline.config.policy import SitePolicy
+from pipeline.engine.outputs import Origin, Output, write
+from pipeline.log.rows import ProductRow
+from pipeline.schemas import examples
+from pipeline.schemas.asyncapi import TRIGGERS, trigger_headers
+from pipeline.state.cart import CartLine
+from pipeline.state.customer import Customer
+from pipeline.triggers.contract import Decision, Outcome, Reason, Trigger, encode
+from pipeline.triggers.verdict import SiteNow, Verdict
+
+DECISION = examples.DECISION
+LINE = CartLine("sku-boots-42", 1, 11_990, "EUR", 11_990, "shoes", "Alpina", 0)
+PRODUCT = ProductRow("e", 0, examples.SITE, LINE.sku, 11_990, "EUR", "shoes", "Alpina", 14, False, False)
+
+
+def millis(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def written(trigger: Trigger, verdict: Verdict) -> list[Output]:
+    site = SiteNow(0, True, SitePolicy(), lambda: False, {LINE.sku: PRODUCT}.get)
+    verdict = verdict._replace(
+        at=millis(trigger.time), due=millis(trigger.data.due_at), expires=millis(trigger.data.expires_at)
+    )
+    origin = Origin("live", DECISION.log_partition, DECISION.log_offset, examples.POLICY_VERSION)
+    return write(examples.KEY, Customer(device="mobile", locale="de-DE"), verdict, site, origin)
+
+
+EMITTED = Verdict(Outcome.EMITTED, Reason.SILENT, DECISION.episode, 1, 0, channel="email", lines=(LINE,), value=11_990)
+CANCELLED = Verdict(Outcome.CANCELLED, Reason.ORDERED, DECISION.episode, 1, 0, channel="email", after_send=True)
+
+
+@pytest.mark.parametrize(
+    ("example", "verdict"), [(examples.EMITTED, EMITTED), (examples.CANCELLED, CANCELLED)], ids=["emitted", "cancelled"]
+)
+def test_trigger(example: Trigger, verdict: Verdict) -> None:
+    message = written(example, verdict)[0]
+    assert message.value.decode() == encode(example).decode()
+    assert (message.topic, message.key) == (TRIGGERS, examples.KEY.encode())
+    assert {name: value.decode() for name, value in message.headers} == trigger_headers(example)
+
+
+def test_decision() -> None:
+    example: Decision = DECISION
+    assert written(examples.EMITTED, EMITTED)[1].value.decode() == encode(example).decode()
