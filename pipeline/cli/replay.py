@@ -15,9 +15,12 @@ from pipeline.cli.main import example, pass_settings
 from pipeline.cli.output import print_table
 from pipeline.config.durations import DAY
 from pipeline.config.settings import Settings
+from pipeline.replay.datasets import CONSENT_SHARE, read_dataset
+from pipeline.replay.history import History, shifted, simulated
+from pipeline.replay.truth import write_truth
+from pipeline.simulator.parameters import SimulatedShop
 
 if TYPE_CHECKING:
-    from pipeline.replay.history import History
     from pipeline.replay.publish import Summary
 
 SIMULATED = "simulated"
@@ -58,7 +61,7 @@ class Speed(click.ParamType):
 @click.option(
     "--consents",
     type=click.FloatRange(0, 1),
-    default=0.7,
+    default=CONSENT_SHARE,
     show_default=True,
     metavar="SHARE",
     help="Share of a log's customers who get a synthetic consent to email.",
@@ -93,11 +96,7 @@ def replay(
     gzip; the shape's name becomes the site. Clock records are written with the events, and a last one four days
     after them, so that every timer comes due. Each history takes a namespace of its own.
     """
-    from pipeline.replay.datasets import read_dataset
-    from pipeline.replay.history import shifted, simulated
     from pipeline.replay.publish import publish
-    from pipeline.replay.truth import write_truth
-    from pipeline.simulator.parameters import SimulatedShop
 
     _refuse_others_options(source)
     shop = SimulatedShop(seed=seed, sessions=sessions, customers=customers, duration_ms=days * DAY)
@@ -137,7 +136,7 @@ def _progress() -> Progress:
     )
 
 
-def _print(settings: Settings, history: "History", summary: "Summary") -> None:
+def _print(settings: Settings, history: History, summary: "Summary") -> None:
     total = sum(summary.events.values())
     print_table(("topic", "events"), [(topic, f"{count:,}") for topic, count in sorted(summary.events.items())])
     for skipped in summary.skipped[:_SKIPPED_SHOWN]:

@@ -1,8 +1,8 @@
 """Synthetic consents: public logs say nothing of permission, so a stated share of their customers is given one."""
 
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from heapq import merge
-from zlib import crc32
 
 from pipeline.config.durations import SECOND
 from pipeline.events.customer import Channel, ConsentUpdate, Purpose
@@ -32,7 +32,7 @@ def consents_of(site: str, rows: Iterable[Row], share: float) -> list[Happening]
 
 def chosen(site: str, user: str, share: float) -> bool:
     """Whether this customer is given a consent: a share of 0 to 1 of all, by a hash."""
-    return crc32(f"synthetic consent {site} {user}".encode()) < share * 2**32
+    return int(_hash(site, user), 16) < share * 2**64
 
 
 def with_consents(grants: list[Happening], happenings: Iterable[Happening]) -> Iterator[Happening]:
@@ -42,7 +42,7 @@ def with_consents(grants: list[Happening], happenings: Iterable[Happening]) -> I
 
 def _grant(site: str, user: str, at_ms: int) -> Happening:
     event = ConsentUpdate(
-        event_id=f"synthetic-consent-{crc32(user.encode()):08x}-{user[:32]}",
+        event_id=f"synthetic-consent-{_hash(site, user)}",
         site_id=site,
         occurred_at=at_ms,
         customer_id=user,
@@ -51,3 +51,8 @@ def _grant(site: str, user: str, at_ms: int) -> Happening:
         channel=Channel.EMAIL,
     )
     return Happening(at_ms, CUSTOMERS, customer_key(site, user), event)
+
+
+def _hash(site: str, user: str) -> str:
+    """64 bits in hexadecimal."""
+    return blake2b(f"{site}|{user}".encode(), digest_size=8, person=b"consent").hexdigest()
