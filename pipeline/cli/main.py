@@ -19,6 +19,7 @@ COMMANDS = {
     "broker": ("pipeline.cli.broker:broker", "Run a real Kafka on this machine."),
     "topics": ("pipeline.cli.topics:topics", "Create and check the topics of a namespace."),
     "config": ("pipeline.cli.config:config", "Show and check the settings."),
+    "replay": ("pipeline.cli.replay:replay", "Stream a simulated shop or a public log into a namespace."),
     "schema": ("pipeline.cli.schema:schema", "Write or check the schemas of all topics."),
 }
 """Name: where its click command is, and the line that `pipeline --help` shows. A module is imported when it is used."""
