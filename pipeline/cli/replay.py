@@ -95,6 +95,9 @@ def replay(
     The history is a simulated shop, or a log in the shape of REES46, Taobao UserBehavior or Retailrocket, plain or
     gzip; the shape's name becomes the site. Clock records are written with the events, and a last one four days
     after them, so that every timer comes due. Each history takes a namespace of its own.
+
+    Amounts in logs are US dollars; orders without prices have the value 0. The policy of the site has to say so:
+    currency = "USD", or a rate for USD.
     """
     from pipeline.replay.publish import publish
 
