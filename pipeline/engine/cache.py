@@ -4,7 +4,7 @@ from pipeline.state.customer import Customer
 
 
 class Cache:
-    """A bounded map of person to customer. `limit` counts stored bytes; about twice that is what two generations hold."""
+    """A bounded map of person to customer. `limit` counts stored bytes of one generation."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -7,7 +7,7 @@ from pipeline.state.partition import SiteFlow
 
 MAX_GAPS = 15
 SILENT_GAPS = 10
-"""Orders are silent after this many times their median gap, or after the policy's shortest silence if that is longer."""
+"""Orders are silent after this many times their median gap, but not before the policy's shortest silence."""
 
 
 def beat(flow: SiteFlow, news: Beat) -> SiteFlow:

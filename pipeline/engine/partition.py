@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import NamedTuple
 
 from msgspec import json, msgpack
@@ -160,7 +161,7 @@ class PartitionEngine:
         person, event = row.person, row.event
         self._events += 1
         before = self._customer(person)
-        customer = Customer() if before is None else before.__copy__()
+        customer = Customer() if before is None else copy(before)
         site = self._site(site_of(person))
         try:
             folded = fold(customer, person, event, site)  # type: ignore[arg-type]  # rows with a person hold these
@@ -238,14 +239,14 @@ class PartitionEngine:
         if held and now < lapse and site.orders_silent():
             self._hold(name, person, lapse)
             return
-        customer = before.__copy__()
+        customer = copy(before)
         try:
             verdicts = cart_abandoned.settle(customer, site)
             customer.next_due = cart_abandoned.wake(customer, site)
             outputs = self._write(person, customer, verdicts, site)
         except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
             self._discarded[RejectReason.TIMER_ERROR.value] += 1
-            customer = before.__copy__()
+            customer = copy(before)
             customer.next_due, outputs = 0, []
         self._change(person, customer, outputs)
         if 0 < customer.next_due <= now:

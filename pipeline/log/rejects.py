@@ -24,7 +24,6 @@ class RejectReason(StrEnum):
     OCCURRED_IN_FUTURE = "occurred_in_future"
     OCCURRED_TOO_LONG_AGO = "occurred_too_long_ago"
     EMPTY = "empty"
-    CLOCK_IN_LIVE = "clock_in_live"
     FOLD_ERROR = "fold_error"
     TIMER_ERROR = "timer_error"
     VALUE_TOO_LARGE = "value_too_large"

@@ -1,0 +1,248 @@
+"""The ingest process: polls the shop topics, writes frames to the log, and only then commits what it has read.
+
+Nothing here needs a transaction: a range that is written twice is dropped by the engine, by source offset. But a send
+that fails ends the process before it commits.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from pipeline.config.errors import UserError
+from pipeline.config.namespace import ECHO, LOG, REJECTS, SOURCES, Mode, Namespace
+from pipeline.config.settings import Settings
+from pipeline.ingest.framing import Framed, Framer
+from pipeline.ingest.metrics import IngestMetrics
+from pipeline.ingest.watermarks import Alignment, Progress, Watermarks
+from pipeline.kafka.clients import connection, kafka_errors
+from pipeline.kafka.topics import read_namespace
+from pipeline.log import rejects
+from pipeline.log.frames import Beat, Mark
+
+logger = logging.getLogger(__name__)
+
+COMMIT_EVERY = 1.0
+"""Seconds. What was read since the last commit is read again after a crash, and dropped by the engine."""
+
+
+async def run_ingest(settings: Settings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set. Raises UserError where Kafka is missing, the namespace wrong, or a source made anew."""
+    namespace = await read_namespace(settings)
+    with kafka_errors(settings):
+        ingest = Ingest(settings, namespace)
+        try:
+            await ingest.start()
+            while not stop.is_set():
+                await ingest.step()
+        finally:
+            await ingest.close()
+
+
+class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """One member of the group that reads the sources of a namespace."""
+
+    def __init__(self, settings: Settings, namespace: Namespace) -> None:
+        self._settings = settings.ingest
+        self._namespace = namespace
+        self._live = namespace.mode is Mode.LIVE
+        self._ids = {
+            TopicPartition(namespace.topic(source.topic), source.partition): number
+            for number, source in enumerate(namespace.sources)
+        }
+        self._clocked = set(namespace.clocked())
+        self._framer = Framer(namespace, version("live-customer-pipeline"), settings.ingest.reject_bytes)
+        self._watermarks = Watermarks(settings.ingest.watermark_slack)
+        self._alignment = Alignment(settings.ingest.alignment, settings.ingest.alignment_patience)
+        self._metrics = IngestMetrics(settings.metrics.ingest_port)
+        self._newest: dict[int, int] = {}
+        self._beats: dict[str, Beat] = {}
+        self._held_back: set[int] = set()
+        self._ticked = self._committed = 0.0
+        self._first: TopicPartition | None = None
+        self._error: UserError | None = None
+        arguments = connection(settings.kafka)
+        self._consumer = AIOKafkaConsumer(
+            **arguments,
+            group_id=f"{namespace.name}-ingest",
+            client_id=f"{namespace.name}-ingest",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=2_000,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            fetch_max_wait_ms=100,
+        )
+        self._producer = AIOKafkaProducer(
+            **arguments,
+            client_id=f"{namespace.name}-ingest",
+            acks="all",
+            enable_idempotence=True,
+            compression_type="snappy",
+            max_batch_size=1024 * 1024,
+            max_request_size=2 * 1024 * 1024,
+            linger_ms=0,
+        )
+
+    async def start(self) -> None:
+        """Join the group."""
+        await self._producer.start()
+        self._consumer.subscribe([self._namespace.topic(topic) for topic in SOURCES], listener=self)
+        await self._consumer.start()
+        logger.info("ingest of namespace %s (%s) is ready", self._namespace.name, self._namespace.mode.value)
+
+    async def close(self) -> None:
+        """Commit what is in the log, and leave."""
+        if self._error is None and self._committed:
+            await self._commit()
+        await self._consumer.stop()
+        await self._producer.stop()
+
+    async def step(self) -> None:
+        """Poll once, write what came to the log, tick and commit when it is time. Raises UserError."""
+        if self._error is not None:
+            raise self._error
+        sources = await self._eligible()
+        wait = max(0.0, self._ticked + self._settings.tick_interval / 1000 - time.monotonic())
+        if not sources:
+            await asyncio.sleep(min(wait, 0.1))
+            polled: dict[TopicPartition, list[Any]] = {}
+        else:
+            polled = await self._consumer.getmany(
+                *sources, timeout_ms=int(wait * 1000), max_records=self._settings.max_poll_records
+            )
+        marks: list[Mark] = []
+        if polled:
+            marks = await self._write(polled)
+        if marks or time.monotonic() - self._ticked >= self._settings.tick_interval / 1000:
+            await self._tick(marks)
+        if time.monotonic() - self._committed >= COMMIT_EVERY:
+            await self._commit()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Commit before the partitions go to another process."""
+        if revoked and self._committed:
+            await self._commit()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Check that the sources still are those that were read before. The error ends the process at its next step."""
+        assigned = list(assigned)
+        self._first = next((tp for tp in assigned if tp.topic.endswith(".pipeline.control")), None)
+        self._watermarks.keep({self._ids[tp] for tp in assigned})
+        try:
+            await self._check_sources(assigned)
+        except UserError as error:
+            self._error = error
+
+    async def _check_sources(self, assigned: list[TopicPartition]) -> None:
+        ends = await self._consumer.end_offsets(assigned)
+        begins = await self._consumer.beginning_offsets(assigned)
+        for tp in assigned:
+            read = await self._consumer.committed(tp)
+            if read is not None and read > ends[tp]:
+                raise UserError(
+                    f"{tp.topic}-{tp.partition} ends at {ends[tp]} but had been read to {read}: the topic was made anew. "
+                    f"Check it, then run `pipeline topics reset-source {tp.topic} {tp.partition}`"
+                )
+            if read is not None and read < begins[tp]:
+                raise UserError(
+                    f"{tp.topic}-{tp.partition} begins at {begins[tp]} but had been read only to {read}: retention took "
+                    f"{begins[tp] - read} records unread. Accept the loss with `pipeline topics reset-source {tp.topic} "
+                    f"{tp.partition}`"
+                )
+
+    async def _eligible(self) -> list[TopicPartition]:
+        """The sources to poll now: the control topic alone until it is read, then all that are not held back."""
+        assigned = self._consumer.assignment()
+        if self._first is not None:
+            if self._first in assigned:
+                end = (await self._consumer.end_offsets([self._first]))[self._first]
+                if await self._consumer.position(self._first) < end:
+                    return [self._first]
+            self._first = None
+        return [tp for tp in assigned if self._ids[tp] not in self._held_back]
+
+    async def _write(self, polled: dict[TopicPartition, list[Any]]) -> list[Mark]:
+        """Write a poll to the log and wait until all of it is acknowledged. Returns the watermarks of a replay."""
+        now = _now() if self._live else None
+        framed = self._framer.frame(((self._ids[tp], records) for tp, records in polled.items()), now)
+        await self._send(framed)
+        for tp, records in polled.items():
+            source = self._ids[tp]
+            self._newest[source] = max(self._newest.get(source, 0), max(record.timestamp for record in records))
+        for news in framed.beats:
+            known = self._beats.get(news.site)
+            self._beats[news.site] = news if known is None else _join(known, news)
+        self._metrics.count(framed)
+        return [] if self._live else self._watermarks.from_clocks(framed.clocks)
+
+    async def _send(self, framed: Framed) -> None:
+        name, partitions = self._namespace, self._namespace.partitions
+        sends = [await self._producer.send(name.topic(LOG), data, partition=p) for p, data in framed.frames]
+        for reject in framed.rejects:
+            key = rejects.reject_key(reject.topic, reject.partition, reject.offset)
+            partition = reject.partition % partitions
+            sends.append(
+                await self._producer.send(name.topic(REJECTS), rejects.encode(reject), key=key, partition=partition)
+            )
+        for echo in framed.echoes:
+            partition = echo.source.partition % partitions
+            sends.append(await self._producer.send(name.topic(ECHO), echo.value, key=echo.key, partition=partition))
+        await asyncio.gather(*sends)
+
+    async def _tick(self, marks: list[Mark]) -> None:
+        """Write the watermarks and the sites' beats to every partition of the log, and choose whom to hold back."""
+        self._ticked = time.monotonic()
+        assigned = {tp: self._ids[tp] for tp in self._consumer.assignment() if self._ids[tp] in self._clocked}
+        progress = await self._progress(assigned)
+        if self._live:
+            marks = self._watermarks.from_progress(progress)
+        lagging = {p.source for p in progress if p.position < p.end}
+        self._held_back = self._alignment.held_back(self._newest, lagging, _now())
+        self._metrics.overruns(self._alignment.overruns)
+        if marks or self._beats:
+            data = self._framer.tick(marks, [self._beats[site] for site in sorted(self._beats)])
+            topic = self._namespace.topic(LOG)
+            sends = [await self._producer.send(topic, data, partition=p) for p in range(self._namespace.partitions)]
+            await asyncio.gather(*sends)
+            self._beats.clear()
+
+    async def _progress(self, assigned: dict[TopicPartition, int]) -> list[Progress]:
+        """Where the sources stand. What was polled before has been acknowledged, so a position is one in the log."""
+        if not assigned:
+            return []
+        asked = _now()
+        try:
+            ends = await self._consumer.end_offsets(list(assigned))
+            return [
+                Progress(source, await self._consumer.position(tp), ends[tp], asked, self._newest.get(source, 0))
+                for tp, source in sorted(assigned.items(), key=lambda entry: entry[1])
+            ]
+        except IllegalStateError:  # a rebalance took a partition meanwhile; the next tick knows
+            return []
+
+    async def _commit(self) -> None:
+        self._committed = time.monotonic()
+        try:
+            await self._consumer.commit()
+        except (CommitFailedError, IllegalStateError):
+            logger.info("offsets not committed: the group is rebalancing; what was read is read again and dropped")
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            logger.warning("offsets not committed, tried again in a second: %s", type(error).__name__)
+
+
+def _join(known: Beat, news: Beat) -> Beat:
+    return Beat(news.site, max(known.activity, news.activity), max(known.order, news.order), known.orders + news.orders)
+
+
+def _now() -> int:
+    """The wall clock, epoch milliseconds: read here, written into the log, and nowhere else."""
+    return time.time_ns() // 1_000_000
