@@ -21,7 +21,7 @@ from pipeline.simulator.happening import Happening
 SHAPES = (rees46.SHAPE, taobao.SHAPE, retailrocket.SHAPE)
 
 MAX_ROWS = 5_000_000
-"""Rows held in memory, for sorting and for the orders: some 2.5 GB."""
+"""Rows held in memory, for sorting and for the orders: some 2 GB."""
 
 CONSENT_SHARE = 0.7
 """Customers who get a synthetic consent, where nothing else is said."""

@@ -15,6 +15,7 @@ _DEAREST = 10**10
 def parse(fields: Sequence[str], line: int) -> Row:
     """Read one line. The category is its code where it has one, else its id. Raises RowError."""
     time, kind, product, category_id, category_code, brand, price, user, session = fields
+    session = identifier("user_session", session) if session else ""
     return Row(
         _time(time),
         line,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from enum import Enum
+from sys import intern
 from typing import NamedTuple
 
 from pipeline.events.envelope import ID_LENGTH
@@ -70,17 +71,17 @@ def action(name: str, actions: dict[str, Action]) -> Action:
 
 
 def identifier(name: str, text: str) -> str:
-    """An id that an event may carry. Raises RowError."""
+    """An id that an event may carry, held once in memory. Raises RowError."""
     if not text or len(text) > ID_LENGTH:
         raise RowError(f"{name} is missing" if not text else f"{name} is longer than {ID_LENGTH}")
-    return text
+    return intern(text)
 
 
 def label(name: str, text: str) -> str | None:
-    """A label that an event may carry, None where empty. Raises RowError."""
+    """A label that an event may carry, held once in memory; None where empty. Raises RowError."""
     if len(text) > LABEL_LENGTH:
         raise RowError(f"{name} is longer than {LABEL_LENGTH}")
-    return text or None
+    return intern(text) or None
 
 
 def epoch(text: str, unit_ms: int) -> int:
