@@ -107,6 +107,7 @@ async def apply(settings: Settings, mode: Mode) -> Applied:
         if missing:
             await _create(admin, missing)
             await _wait_for_leaders(admin, missing)
+            _refuse_other_partitions(specs, await _describe(admin))  # another `apply` may have come first
     if recorded is None:
         await _write_record(settings, wanted)
     return Applied(

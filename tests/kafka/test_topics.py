@@ -33,6 +33,8 @@ async def create(settings: Settings, name: str, partitions: int, configs: dict[s
     async with admin_client(settings) as admin:
         answer = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=configs)])
         assert answer.topic_errors[0][1] == 0
+    while name not in await in_kafka(settings):
+        pass
 
 
 async def delete(settings: Settings, names: Iterable[str]) -> None:
@@ -155,6 +157,29 @@ def test_apply_makes_nothing_where_a_source_of_the_shop_has_another_partition_co
         asyncio.run(apply(settings, Mode.LIVE))
     ours = [name for name in asyncio.run(in_kafka(settings)) if name.startswith(f"{settings.namespace.name}.")]
     assert ours == [orders]
+
+
+def test_of_two_that_apply_at_once_with_other_partition_counts_one_is_refused(settings_of: Make) -> None:
+    two = settings_of(partitions=2)
+    four = settings_of(two.namespace.name, partitions=4)
+
+    async def both() -> list[object]:
+        return await asyncio.gather(apply(two, Mode.TEST), apply(four, Mode.TEST), return_exceptions=True)
+
+    refused = [outcome for outcome in asyncio.run(both()) if isinstance(outcome, UserError)]
+    assert len(refused) == 1
+    assert "partitions, not" in str(refused[0])
+    assert asyncio.run(check(two)) == []
+
+
+def test_two_may_apply_the_same_at_once(settings_of: Make) -> None:
+    settings = settings_of()
+
+    async def both() -> None:
+        await asyncio.gather(apply(settings, Mode.TEST), apply(settings, Mode.TEST))
+
+    asyncio.run(both())
+    assert asyncio.run(check(settings)) == []
 
 
 def test_apply_takes_a_source_that_the_shop_made_as_it_is(settings_of: Make) -> None:
