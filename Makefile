@@ -27,12 +27,13 @@ test: $(KAFKA) ## Run the tests, on a real Kafka
 	$(BIN)/pytest -q -n $(WORKERS)
 
 .PHONY: lint
-lint: $(INSTALLED) ## Check style, types and the direction of imports
+lint: $(INSTALLED) ## Check style, types, the direction of imports, schemas
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/pipeline schema --check
 
 .PHONY: bench
 bench: $(KAFKA) ## Measure speed
@@ -44,7 +45,7 @@ chaos: $(KAFKA) ## Kill processes over and over and check that nothing is lost o
 
 .PHONY: schemas
 schemas: $(INSTALLED) ## Write the schemas from the types
-	$(BIN)/python -m pipeline.schemas
+	$(BIN)/pipeline schema
 
 .PHONY: clean
 clean: ## Remove what was built here; Kafka's jars stay in the user's cache folder
