@@ -2,6 +2,7 @@
 
 import base64
 import ctypes
+import fcntl
 import os
 import re
 import secrets
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from pipeline.config.errors import UserError
 from pipeline.kafka.jars import Distribution, Java, fetch_jars, find_java
@@ -164,18 +165,21 @@ def _launch(
 ) -> BrokerProcess:
     data_dir.mkdir(parents=True, exist_ok=True)
     properties, log_file = data_dir / "server.properties", data_dir / "broker.log"
-    properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()), encoding="utf-8")
-    if not (data_dir / "log" / "meta.properties").exists():
-        _format(java, kafka, properties)
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603
-            [java.path, *_JVM, *flags, "-cp", kafka.class_path, "kafka.Kafka", str(properties)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=_end_with_parent(),
-        )
+    with (data_dir / "lock").open("wb") as lock:
+        _lock(lock, data_dir)
+        properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()), encoding="utf-8")
+        if not (data_dir / "log" / "meta.properties").exists():
+            _format(java, kafka, properties)
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603
+                [java.path, *_JVM, *flags, "-cp", kafka.class_path, "kafka.Kafka", str(properties)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock.fileno(),),  # so that the lock lasts as long as Kafka does, and not a moment longer
+                start_new_session=True,
+                preexec_fn=_end_with_parent(),
+            )
     broker = BrokerProcess(process, f"{HOST}:{port}", data_dir, log_file)
     try:
         _wait_until_it_answers(broker, port)
@@ -183,6 +187,14 @@ def _launch(
         broker.stop()
         raise
     return broker
+
+
+def _lock(file: IO[bytes], data_dir: Path) -> None:
+    # Kafka locks its folder too, but only after it has read, and perhaps truncated, what another one is writing.
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f"another broker uses {data_dir}: stop it, or set PIPELINE_BROKER_DATA_DIR") from error
 
 
 def _properties(data_dir: Path, port: int) -> dict[str, object]:
@@ -202,8 +214,7 @@ def _format(java: Java, kafka: Distribution, properties: Path) -> None:
     command = [java.path, *_JVM, *flags, "-cp", kafka.class_path, *tool]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
-        said = (done.stderr + done.stdout).strip().splitlines() or ["it does not say why"]
-        raise UserError(f"Kafka could not format {properties.parent}: {said[-1]}")
+        raise UserError(f"Kafka could not format {properties.parent}: {_why(done.stdout + done.stderr)}")
 
 
 def _end_with_parent() -> Callable[[], None] | None:
@@ -223,7 +234,8 @@ def _wait_until_it_answers(broker: BrokerProcess, port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while not _answers(port):
         if not broker.running():
-            raise UserError(f"Kafka did not start: {_last_error(broker.log_file)}; more in {broker.log_file}")
+            log = broker.log_file.read_text(encoding="utf-8", errors="replace")
+            raise UserError(f"Kafka did not start: {_why(log)}; more in {broker.log_file}")
         if time.monotonic() > deadline:
             raise UserError(f"Kafka did not answer within {START_TIMEOUT:.0f} s; see {broker.log_file}")
         time.sleep(0.02)
@@ -241,10 +253,9 @@ def _answers(port: int) -> bool:
     return len(answer) == 12 and struct.unpack(">iii", answer)[2] >= 1
 
 
-def _last_error(log_file: Path) -> str:
-    lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
-    causes = [line for line in lines if re.search(r"\bERROR\b|Exception|Error:", line) and not line.startswith("\tat ")]
-    return causes[-1].strip() if causes else "it does not say why"
+def _why(output: str) -> str:
+    causes = [line for line in output.splitlines() if re.search(r"^\S.*(\bERROR\b|Exception|Error:)", line)]
+    return causes[-1] if causes else "it does not say why"
 
 
 def _must_be_free(port: int) -> None:

@@ -111,13 +111,31 @@ def test_a_port_in_use_is_one_line_with_the_remedy(tmp_path: Path) -> None:
             start_broker(tmp_path, port)
 
 
-def test_a_folder_that_another_broker_uses_is_refused_and_nothing_stays_behind(tmp_path: Path) -> None:
-    with start_broker(tmp_path, free_port()):
-        port = free_port()
-        with pytest.raises(UserError, match=r"Kafka did not start: .*lock") as raised:
-            start_broker(tmp_path, port)
-        assert "\n" not in str(raised.value)
-        assert not accepts(port)
+def test_a_folder_that_another_broker_uses_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with start_broker(tmp_path, free_port()) as first:
+        before = (tmp_path / "server.properties").read_text()
+        with pytest.raises(UserError, match=f"another broker uses {tmp_path}: .*PIPELINE_BROKER_DATA_DIR"):
+            start_broker(tmp_path, free_port())
+        assert (tmp_path / "server.properties").read_text() == before
+        assert first.running()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"process.roles": "broker,teapot"}, r"Kafka could not format .*: .*process\.roles"),
+        ({"socket.receive.buffer.bytes": -7}, r"Kafka did not start: .*size cannot be 0 or negative; more in .*broker\.log"),
+    ],
+)
+def test_a_kafka_that_does_not_start_says_why_in_one_line_and_is_gone(
+    tmp_path: Path, wrong: dict[str, object], line: str
+) -> None:
+    port = free_port()
+    with pytest.raises(UserError, match=line) as raised:
+        start_broker(tmp_path, port, wrong)
+    assert "\n" not in str(raised.value)
+    assert "it does not say why" not in str(raised.value)
+    assert not accepts(port)
 
 
 def test_a_machine_without_java_is_told_what_to_install(tmp_path: Path) -> None:
