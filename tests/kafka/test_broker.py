@@ -124,7 +124,7 @@ def test_a_folder_that_another_broker_uses_is_refused_and_left_as_it_is(tmp_path
     ("wrong", "line"),
     [
         ({"process.roles": "broker,teapot"}, r"Kafka could not format .*: .*process\.roles"),
-        ({"socket.receive.buffer.bytes": -7}, r"Kafka did not start: .*size cannot be 0 or negative; more in .*broker\.log"),
+        ({"socket.receive.buffer.bytes": -7}, r"did not start: .*size cannot be 0 or negative; more in .*broker\.log"),
     ],
 )
 def test_a_kafka_that_does_not_start_says_why_in_one_line_and_is_gone(
