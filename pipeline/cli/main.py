@@ -19,6 +19,8 @@ COMMANDS = {
     "broker": ("pipeline.cli.broker:broker", "Run a real Kafka on this machine."),
     "topics": ("pipeline.cli.topics:topics", "Create and check the topics of a namespace."),
     "config": ("pipeline.cli.config:config", "Show and check the settings."),
+    "ingest": ("pipeline.cli.ingest:ingest", "Read the shop's topics into the log."),
+    "worker": ("pipeline.cli.worker:worker", "Fold the log: keep customers, decide, write triggers."),
     "replay": ("pipeline.cli.replay:replay", "Stream a simulated shop or a public log into a namespace."),
     "schema": ("pipeline.cli.schema:schema", "Write or check the schemas of all topics."),
 }

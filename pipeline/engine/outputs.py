@@ -26,7 +26,10 @@ Headers = list[tuple[str, bytes]]
 
 
 class Output(NamedTuple):
-    """A record for a topic of the namespace; its partition is that of the log."""
+    """A record for a topic of the namespace; its partition is that of the log.
+
+    `caused_at` is the time of the record that caused it, 0 where the passing of time did; `due` as in the verdict.
+    """
 
     topic: str
     key: bytes
@@ -35,6 +38,8 @@ class Output(NamedTuple):
     outcome: Outcome
     reason: str
     kind: Kind
+    caused_at: int
+    due: int
 
 
 class Origin(NamedTuple):
@@ -46,7 +51,9 @@ class Origin(NamedTuple):
     policy_version: str
 
 
-def write(person: str, customer: Customer, verdict: Verdict, site: SiteNow, origin: Origin) -> list[Output]:
+def write(
+    person: str, customer: Customer, verdict: Verdict, site: SiteNow, origin: Origin, caused_at: int
+) -> list[Output]:
     """The decision, and before it the trigger's message where one goes out."""
     kind = Kind.CART_ABANDONED
     name = site_of(person)
@@ -83,12 +90,13 @@ def write(person: str, customer: Customer, verdict: Verdict, site: SiteNow, orig
         currency=site.policy.currency if verdict.value else "",
         after_send=verdict.after_send,
     )
-    outputs = [Output(DECISIONS, key, encode(decision), headers, verdict.outcome, verdict.reason, kind)]
+    marks = (verdict.outcome, verdict.reason, kind, caused_at, verdict.due)
+    outputs = [Output(DECISIONS, key, encode(decision), headers, *marks)]
     if verdict.outcome in (Outcome.EMITTED, Outcome.CANCELLED):
         trigger = _trigger(decision, verdict, customer, site)
         sent = [*headers, ("ce_type", trigger.type.encode()), ("content-type", b"application/cloudevents+json")]
         topic = trigger_topic(kind.value)
-        outputs.insert(0, Output(topic, key, encode(trigger), sent, verdict.outcome, verdict.reason, kind))
+        outputs.insert(0, Output(topic, key, encode(trigger), sent, *marks))
     return outputs
 
 

@@ -172,7 +172,7 @@ class PartitionEngine:
                 folded = []
             if type(event) is not Click and (size := len(encode_customer(customer))) > MAX_VALUE_BYTES:
                 raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"the profile would have {size} bytes")
-            outputs = self._write(person, customer, folded, site)
+            outputs = self._write(person, customer, folded, site, row.ts)
         except RefusedError as error:
             self._reject(row, error.reason, str(error))
             return
@@ -183,8 +183,10 @@ class PartitionEngine:
             self.position.rows += 1
         self._change(person, customer, outputs)
 
-    def _write(self, person: str, customer: Customer, verdicts: list[Verdict], site: SiteNow) -> list[Output]:
-        outputs = [o for verdict in verdicts for o in write(person, customer, verdict, site, self._origin)]
+    def _write(
+        self, person: str, customer: Customer, verdicts: list[Verdict], site: SiteNow, caused_at: int
+    ) -> list[Output]:
+        outputs = [o for v in verdicts for o in write(person, customer, v, site, self._origin, caused_at)]
         for output in outputs:
             if len(output.value) > MAX_OUTPUT_BYTES:
                 raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"an output would have {len(output.value)} bytes")
@@ -243,7 +245,7 @@ class PartitionEngine:
         try:
             verdicts = cart_abandoned.settle(customer, site)
             customer.next_due = cart_abandoned.wake(customer, site)
-            outputs = self._write(person, customer, verdicts, site)
+            outputs = self._write(person, customer, verdicts, site, 0)
         except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
             self._discarded[RejectReason.TIMER_ERROR.value] += 1
             customer = copy(before)

@@ -1,0 +1,83 @@
+"""The local copy of a partition's changelog in RocksDB: a cache, with the changelog offset up to which it is true."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import rocksdict
+from msgspec import Struct, msgpack
+
+from pipeline.state.partition import RESERVED
+
+CHECKPOINT_KEY = b"\0checkpoint"
+"""Kept locally only: it is no row of the changelog."""
+
+WRITE_BUFFER = 4 * 1024 * 1024
+BLOCK_CACHE = 64 * 1024 * 1024
+
+
+class Checkpoint(Struct, array_like=True):
+    """`offset`: the next of the changelog to read, of its making `epoch`. `written`: wall time, epoch milliseconds."""
+
+    epoch: int
+    offset: int
+    written: int
+
+
+_cache: list[rocksdict.Cache] = []
+
+
+class LocalStore:
+    """Rows of one partition. Opening it anew with `LocalStore.wipe` costs a full restore and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = rocksdict.Rdict(str(path), _options())
+        self.get = self._db.get
+
+    @staticmethod
+    def wipe(path: Path) -> None:
+        """Delete the copy."""
+        shutil.rmtree(path, ignore_errors=True)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Up to where the copy is true; None for a new one."""
+        stored = self.get(CHECKPOINT_KEY)
+        return None if stored is None else msgpack.decode(stored, type=Checkpoint)
+
+    def write(self, rows: Iterable[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> None:
+        """Apply rows of the changelog, None for a deletion, and the checkpoint, all at once."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(CHECKPOINT_KEY, msgpack.encode(checkpoint))
+        self._db.write(batch)
+
+    def people(self) -> Iterator[tuple[bytes, bytes]]:
+        """All customer rows."""
+        after = bytes([RESERVED[0] + 1])
+        iterator = self._db.iter()
+        iterator.seek(after)
+        while iterator.valid():
+            yield iterator.key(), iterator.value()
+            iterator.next()
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._db.close()
+
+
+def _options() -> rocksdict.Options:
+    """Small buffers and one block cache for all partitions: with the defaults 64 stores take 1.7 GB."""
+    options = rocksdict.Options(raw_mode=True)
+    options.set_write_buffer_size(WRITE_BUFFER)
+    options.set_max_write_buffer_number(2)
+    if not _cache:
+        _cache.append(rocksdict.Cache(BLOCK_CACHE))
+    table = rocksdict.BlockBasedOptions()
+    table.set_block_cache(_cache[0])
+    options.set_block_based_table_factory(table)
+    return options

@@ -1,0 +1,228 @@
+"""The runner of one partition: fence, restore, fold, commit; and when it is fenced itself, open anew.
+
+A restored runner owns its partition's memory. Whatever goes wrong in a transaction, that memory is thrown away.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiokafka.errors import ProducerFenced
+
+from pipeline.config.errors import UserError
+from pipeline.config.namespace import LOG, Namespace
+from pipeline.config.settings import Settings
+from pipeline.engine.partition import PartitionEngine
+from pipeline.state.codec import next_due_of
+from pipeline.worker.local import Checkpoint, LocalStore
+from pipeline.worker.metrics import WorkerMetrics
+from pipeline.worker.restore import restore
+from pipeline.worker.transaction import commit, new_producer
+
+logger = logging.getLogger(__name__)
+
+QUEUE = 64
+"""Frames that wait for a runner; the agent never does."""
+
+POSITION_EVERY = 5.0
+"""Seconds after which the position is written though nothing else changed."""
+
+MAX_BATCH_BYTES = 1024 * 1024
+"""Frames of one transaction, in bytes of the log: more would hold up the event loop."""
+
+SEEK_AFTER, SEEK_AGAIN = 0.2, 1.0
+"""Seconds. A seek at once races with Faust's drain, which then drops what was read again."""
+
+
+class LogReader(Protocol):
+    """What a runner needs of Faust's consumer."""
+
+    async def seek(self, partition: int, offset: int) -> None:
+        """Read the log from `offset` on."""
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        """First and next offset of the log."""
+
+
+class Runner:
+    """Folds one partition of the log, from `start` to `close`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        namespace: Namespace,
+        partition: int,
+        connection: dict[str, Any],
+        log: LogReader,
+        metrics: WorkerMetrics,
+        fatal: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._namespace = namespace
+        self._partition = partition
+        self._connection = connection
+        self._log = log
+        self._metrics = metrics
+        self._fatal = fatal
+        self._path = Path(settings.worker.data_dir) / namespace.name / f"partition-{partition}"
+        self._queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(QUEUE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._seeker: asyncio.Task[None] | None = None
+        self._behind = False
+        self.ready = False
+        self.next_offset = 0
+        """The offset of the log that the queue waits for."""
+        self.position = 0
+        """Everything below is committed."""
+
+    def start(self) -> None:
+        """Begin: fence, restore, fold."""
+        self._spawn(self._run())
+
+    async def close(self) -> None:
+        """Stop, then release the producer and the store."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def offer(self, offset: int, data: bytes) -> None:
+        """Take a frame from the agent, or leave it: what is left is read again. Never waits."""
+        if not self.ready or offset < self.next_offset:
+            return
+        if offset > self.next_offset:
+            self._seek_soon()
+        elif self._queue.full():
+            self._behind = True
+        else:
+            self._queue.put_nowait((offset, data))
+            self.next_offset = offset + 1
+
+    async def _run(self) -> None:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await self._own()
+            except ProducerFenced:
+                self._metrics.transaction("fenced")
+                delay = min(5.0, 0.2 * 2 ** min(attempt, 5))
+                logger.warning("partition %d: fenced; opened anew in %.1f s", self._partition, delay)
+                await asyncio.sleep(delay)
+            except UserError as error:
+                self._fatal(str(error))
+                return
+            except Exception as error:  # noqa: BLE001  # a transaction failed: nobody may go on from this memory
+                logger.exception("partition %d", self._partition)
+                self._fatal(f"partition {self._partition}: {type(error).__name__}")
+                return
+
+    async def _own(self) -> None:
+        """Own the partition until something ends it. Memory, producer and store live no longer than this call."""
+        producer = new_producer(self._settings, self._namespace, self._partition, self._connection)
+        store: LocalStore | None = None
+        try:
+            await producer.start()
+            store, changelog = await restore(
+                self._namespace,
+                self._partition,
+                self._path,
+                self._connection,
+                lambda rows: self._metrics.restoring(self._partition, rows),
+            )
+            cache = self._settings.worker.cache_bytes // self._namespace.partitions
+            engine = PartitionEngine(self._partition, store.get, _wakes(store), cache)
+            await self._check_position(engine.position.offset)
+            self.position = self.next_offset = engine.position.offset
+            self.ready = True
+            self._seek_soon()
+            await self._fold(engine, producer, store, changelog)
+        finally:
+            self.ready = False
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            if store is not None:
+                store.close()
+            await _stop(producer)
+
+    async def _check_position(self, position: int) -> None:
+        first, end = await self._log.bounds(self._partition)
+        if not first <= position <= end:
+            raise UserError(
+                f"partition {self._partition}: the position {position} is outside the log ({first} to {end}): the log was "
+                f"made anew or retention has cut it. Make {self._namespace.topic(LOG)} and "
+                f"{self._namespace.topic('pipeline.changelog')} anew together, or restore the log"
+            )
+
+    async def _fold(self, engine: PartitionEngine, producer: Any, store: LocalStore, changelog: int) -> None:
+        written = time.monotonic()
+        while True:
+            frames = await self._take(written + POSITION_EVERY - time.monotonic())
+            for offset, data in frames:
+                engine.apply(offset, data)
+                await asyncio.sleep(0)
+            due = time.monotonic() - written >= POSITION_EVERY and engine.position.offset > self.position
+            if engine.pending or due:
+                batch = engine.take()
+                changelog = await commit(producer, self._namespace, self._partition, batch)
+                checkpoint = Checkpoint(self._namespace.epoch, changelog, time.time_ns() // 1_000_000)
+                store.write(batch.rows, checkpoint)
+                self.position, written = engine.position.offset, time.monotonic()
+                self._metrics.committed(self._partition, batch, self.position)
+            elif not frames:
+                written = time.monotonic()
+            self._metrics.clock(self._partition, engine.clock.now, engine.held_sites)
+            if self._behind and self._queue.empty():
+                self._behind = False
+                self._seek_soon()
+
+    async def _take(self, patience: float) -> list[tuple[int, bytes]]:
+        """The frames that wait, at most as many as one transaction takes; none after `patience` seconds."""
+        try:
+            async with asyncio.timeout(max(0.0, patience)):
+                frames = [await self._queue.get()]
+        except TimeoutError:
+            return []
+        size = len(frames[0][1])
+        while not self._queue.empty() and len(frames) < self._settings.worker.max_frames and size < MAX_BATCH_BYTES:
+            frames.append(self._queue.get_nowait())
+            size += len(frames[-1][1])
+        return frames
+
+    def _seek_soon(self) -> None:
+        if self._seeker is None or self._seeker.done():
+            self._seeker = self._spawn(self._seek())
+
+    async def _seek(self) -> None:
+        """Seek to the next offset until it arrives. One task a partition."""
+        expected = self.next_offset
+        await asyncio.sleep(SEEK_AFTER)
+        while self.ready and self.next_offset == expected:
+            _, end = await self._log.bounds(self._partition)
+            if expected >= end:
+                return
+            await self._log.seek(self._partition, expected)
+            await asyncio.sleep(SEEK_AGAIN)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _wakes(store: LocalStore) -> Iterator[tuple[int, str]]:
+    for key, value in store.people():
+        if due := next_due_of(value):
+            yield due, key.decode()
+
+
+async def _stop(producer: Any) -> None:
+    try:
+        async with asyncio.timeout(5):
+            await producer.stop()
+    except Exception as error:  # noqa: BLE001  # a fenced producer may fail to say goodbye
+        logger.debug("producer did not stop: %s", type(error).__name__)
