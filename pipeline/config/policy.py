@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from pipeline.config.durations import DAY, HOUR, MINUTE, Millis
+from pipeline.config.durations import HOUR, MINUTE, Millis
 from pipeline.config.errors import ConfigError
 from pipeline.config.settings import convert_toml, read_toml
 from pipeline.events.customer import Basis, Channel, Purpose

@@ -58,9 +58,7 @@ class IngestSettings(Struct, frozen=True, forbid_unknown_fields=True):
     tick_interval: Annotated[Millis, Meta(description="How often watermarks are written to the log.")] = Millis(250)
     watermark_slack: Annotated[
         Millis,
-        Meta(
-            description="How much later than its own time an event may reach its topic; the clock stays this far behind."
-        ),
+        Meta(description="How late an event may reach its topic; the clock stays this far behind."),
     ] = Millis(1_000)
     alignment: Annotated[Millis, Meta(description="How far one source may be read ahead of the slowest that lags.")] = (
         Millis(60_000)

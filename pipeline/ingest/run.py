@@ -147,14 +147,14 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             read = await self._consumer.committed(tp)
             if read is not None and read > ends[tp]:
                 raise UserError(
-                    f"{tp.topic}-{tp.partition} ends at {ends[tp]} but had been read to {read}: the topic was made anew. "
-                    f"Check it, then run `pipeline topics reset-source {tp.topic} {tp.partition}`"
+                    f"{tp.topic}-{tp.partition} ends at {ends[tp]} but had been read to {read}: the topic was made "
+                    f"anew. Check it, then run `pipeline topics reset-source {tp.topic} {tp.partition}`"
                 )
             if read is not None and read < begins[tp]:
                 raise UserError(
-                    f"{tp.topic}-{tp.partition} begins at {begins[tp]} but had been read only to {read}: retention took "
-                    f"{begins[tp] - read} records unread. Accept the loss with `pipeline topics reset-source {tp.topic} "
-                    f"{tp.partition}`"
+                    f"{tp.topic}-{tp.partition} begins at {begins[tp]} but had been read only to {read}: retention "
+                    f"took {begins[tp] - read} records unread. Accept the loss with `pipeline topics reset-source "
+                    f"{tp.topic} {tp.partition}`"
                 )
 
     async def _eligible(self) -> list[TopicPartition]:

@@ -7,8 +7,10 @@ from pipeline.log.frames import Mark
 
 
 class Progress(NamedTuple):
-    """Where a source stands. `end` was asked for at `asked`, epoch milliseconds, after all up to `position` was
-    acknowledged in the log; `newest` is the record time of the newest acknowledged, 0 for none.
+    """Where a source stands.
+
+    `end` was asked for at `asked`, epoch milliseconds, when all up to `position` had been acknowledged in the log;
+    `newest` is the record time of the newest acknowledged, 0 for none.
     """
 
     source: int

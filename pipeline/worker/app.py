@@ -76,7 +76,7 @@ def create_app(settings: Settings, namespace: Namespace) -> faust.App:
     transport = transport_at(store.position, log_topic)
     app.transport = transport(app.conf.broker, app, loop=app.loop)
 
-    @app.agent(log, concurrency=1)
+    @app.agent(log, concurrency=1)  # type: ignore[untyped-decorator]  # faust has no types
     async def engine(stream: faust.Stream[bytes]) -> None:
         """Hand each frame to its partition's runner; never wait for it."""
         try:
@@ -84,11 +84,11 @@ def create_app(settings: Settings, namespace: Namespace) -> faust.App:
                 runner = store.runners.get(event.message.partition)
                 if runner is not None:
                     runner.offer(event.message.offset, event.value)
-        except Exception as error:  # noqa: BLE001  # Faust would ack the frame and start the agent again, for ever
+        except Exception as error:  # Faust would ack the frame and start the agent again, for ever
             logger.exception("agent")
             end_process(f"the agent failed: {type(error).__name__}")
 
-    @app.task
+    @app.task  # type: ignore[untyped-decorator]  # faust has no types
     async def watchdog() -> None:
         await watch(store, kafka, settings.worker.stall_timeout / 1000, metrics, end_process)
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from aiokafka.errors import ProducerFenced
 
 from pipeline.config.errors import UserError
-from pipeline.config.namespace import LOG, Namespace
+from pipeline.config.namespace import CHANGELOG, LOG, Namespace
 from pipeline.config.settings import Settings
 from pipeline.engine.partition import PartitionEngine
 from pipeline.state.codec import next_due_of
@@ -115,7 +115,7 @@ class Runner:
             except UserError as error:
                 self._fatal(str(error))
                 return
-            except Exception as error:  # noqa: BLE001  # a transaction failed: nobody may go on from this memory
+            except Exception as error:  # a transaction failed: nobody may go on from this memory
                 logger.exception("partition %d", self._partition)
                 self._fatal(f"partition {self._partition}: {type(error).__name__}")
                 return
@@ -152,9 +152,9 @@ class Runner:
         first, end = await self._log.bounds(self._partition)
         if not first <= position <= end:
             raise UserError(
-                f"partition {self._partition}: the position {position} is outside the log ({first} to {end}): the log was "
-                f"made anew or retention has cut it. Make {self._namespace.topic(LOG)} and "
-                f"{self._namespace.topic('pipeline.changelog')} anew together, or restore the log"
+                f"partition {self._partition}: the position {position} is outside the log ({first} to {end}): the log "
+                f"was made anew or retention has cut it. Make {self._namespace.topic(LOG)} and "
+                f"{self._namespace.topic(CHANGELOG)} anew together, or restore the log"
             )
 
     async def _fold(self, engine: PartitionEngine, producer: Any, store: LocalStore, changelog: int) -> None:

@@ -20,9 +20,7 @@ class CustomerStore(Store):  # type: ignore[misc]  # faust has no types
         """Makes the runner of a partition; set before the app starts."""
         self.log_topic = ""
 
-    async def on_rebalance(
-        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
-    ) -> None:
+    async def on_rebalance(self, assigned: set[TP], *_: Any, **__: Any) -> None:
         """Close all runners and register one for each assigned partition; each fences and restores on its own.
 
         Restoring here would stop the heartbeats, and cost the membership.
@@ -40,11 +38,11 @@ class CustomerStore(Store):  # type: ignore[misc]  # faust has no types
         runner = self.runners.get(partition)
         return 0 if runner is None else runner.next_offset
 
-    def persisted_offset(self, tp: TP) -> int | None:
+    def persisted_offset(self, _tp: TP) -> int | None:
         """Nothing is persisted on Faust's account."""
         return None
 
-    def set_persisted_offset(self, tp: TP, offset: int) -> None:
+    def set_persisted_offset(self, _tp: TP, _offset: int) -> None:
         """Nothing is persisted on Faust's account."""
 
     def apply_changelog_batch(self, *_: Any, **__: Any) -> None:
