@@ -143,7 +143,9 @@ def load_settings(file: Path | None, environment: Mapping[str, str] | None = Non
     if file is not None:
         tree = read_toml(file)
     for section, key, text in _from_environment(os.environ if environment is None else environment):
-        tree.setdefault(section, {})[key] = text
+        if not isinstance(tree.setdefault(section, {}), dict):
+            raise ConfigError(section, f"is a section: write [{section}] and its keys below")
+        tree[section][key] = text
     return convert_toml(tree, Settings, "settings")
 
 
