@@ -19,6 +19,7 @@ from pipeline.config.namespace import ECHO, LOG, REJECTS, SOURCES, Mode, Namespa
 from pipeline.config.settings import Settings
 from pipeline.ingest.framing import Framed, Framer
 from pipeline.ingest.metrics import IngestMetrics
+from pipeline.ingest.peers import PeerMarks
 from pipeline.ingest.watermarks import Alignment, Progress, Watermarks
 from pipeline.kafka.clients import connection, kafka_errors
 from pipeline.kafka.topics import read_namespace
@@ -67,6 +68,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._first: TopicPartition | None = None
         self._error: UserError | None = None
         arguments = connection(settings.kafka)
+        self._peers = PeerMarks(arguments, namespace.topic(LOG))
         self._consumer = AIOKafkaConsumer(
             **arguments,
             group_id=f"{namespace.name}-ingest",
@@ -101,6 +103,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Commit what is in the log, and leave."""
         if self._error is None and self._committed:
             await self._commit()
+        await self._peers.leave()
         await self._consumer.stop()
         await self._producer.stop()
 
@@ -204,7 +207,8 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if self._live:
             marks = self._watermarks.from_progress(progress)
         lagging = {p.source for p in progress if p.position < p.end}
-        self._held_back = self._alignment.held_back(self._newest, lagging, _now())
+        peers = await self._peers_behind(set(assigned.values())) if lagging else {}
+        self._held_back = self._alignment.held_back(peers | self._newest, lagging | peers.keys(), _now())
         self._metrics.overruns(self._alignment.overruns)
         if marks or self._beats:
             data = self._framer.tick(marks, [self._beats[site] for site in sorted(self._beats)])
@@ -212,6 +216,19 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             sends = [await self._producer.send(topic, data, partition=p) for p in range(self._namespace.partitions)]
             await asyncio.gather(*sends)
             self._beats.clear()
+
+    async def _peers_behind(self, own: set[int]) -> dict[int, int]:
+        """The sources that other processes read and are behind with, with the time up to which they have read them."""
+        if own == self._clocked:
+            await self._peers.leave()
+            return {}
+        await self._peers.follow()
+        recent = _now() - self._settings.watermark_slack - self._settings.alignment if self._live else None
+        return {
+            source: time
+            for source, time in self._peers.marks.items()
+            if source not in own and (recent is None or time < recent)
+        }
 
     async def _progress(self, assigned: dict[TopicPartition, int]) -> list[Progress]:
         """Where the sources stand. What was polled before has been acknowledged, so a position is one in the log."""
