@@ -55,7 +55,7 @@ def write(
     person: str, customer: Customer, verdict: Verdict, site: SiteNow, origin: Origin, caused_at: int
 ) -> list[Output]:
     """The decision, and before it the trigger's message where one goes out."""
-    kind = Kind.CART_ABANDONED
+    kind = verdict.kind
     name = site_of(person)
     identity = trigger_id(name, kind, verdict.episode, verdict.step)
     customer_id, anonymous_id = ids_of(person)

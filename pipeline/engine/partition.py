@@ -11,13 +11,13 @@ from pipeline.config.namespace import Namespace
 from pipeline.config.policy import Policy, SitePolicy, decode_policy
 from pipeline.engine import flow
 from pipeline.engine.cache import Cache
-from pipeline.engine.fold import NO_CONSENT, RefusedError, fold
+from pipeline.engine.fold import NO_CONSENT, fold, lapse, settle
 from pipeline.engine.outputs import MAX_OUTPUT_BYTES, Origin, Output, write
 from pipeline.engine.refusals import refusal
 from pipeline.engine.timers import Timers
 from pipeline.log.frames import Frame, decode_frame
 from pipeline.log.persons import site_of
-from pipeline.log.rejects import Reject, RejectReason
+from pipeline.log.rejects import RefusedError, Reject, RejectReason
 from pipeline.log.rows import (
     Click,
     NamespaceRow,
@@ -41,7 +41,6 @@ from pipeline.state.partition import (
     encode,
     product_key,
 )
-from pipeline.triggers import cart_abandoned
 from pipeline.triggers.contract import ENGINE_VERSION
 from pipeline.triggers.verdict import SiteNow, Verdict
 
@@ -236,29 +235,25 @@ class PartitionEngine:
     def _wake(self, person: str, before: Customer, now: int) -> None:
         name = site_of(person)
         site = self._site(name)
-        lapse = before.next_due + site.policy.cart.expires_after
-        held = before.cart is not None and before.cart.episode is not None and before.cart.episode.held
-        if held and now < lapse and site.orders_silent():
-            self._hold(name, person, lapse)
+        if now < (end := lapse(before, site)) and site.orders_silent():
+            self._hold(name, person, end)
             return
         customer = copy(before)
         try:
-            verdicts = cart_abandoned.settle(customer, site)
-            customer.next_due = cart_abandoned.wake(customer, site)
-            outputs = self._write(person, customer, verdicts, site, 0)
+            outputs = self._write(person, customer, settle(customer, site), site, 0)
         except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
             self._discarded[RejectReason.TIMER_ERROR.value] += 1
             customer = copy(before)
             customer.next_due, outputs = 0, []
         self._change(person, customer, outputs)
         if 0 < customer.next_due <= now:
-            self._hold(name, person, lapse)
+            self._hold(name, person, lapse(customer, site))
 
-    def _hold(self, site: str, person: str, lapse: int) -> None:
+    def _hold(self, site: str, person: str, end: int) -> None:
         """Keep a held person aside until the site's orders come back, or the step lapses."""
         self._held.setdefault(site, set()).add(person)
         self._timers.drop(person)
-        self._timers.set(person, lapse)
+        self._timers.set(person, end)
 
     def _beat(self, frame: Frame) -> None:
         sites = self.clock.sites

@@ -7,7 +7,7 @@ from pipeline.events import cart, catalog, click, customer, message, order
 from pipeline.events.currency import CURRENCIES
 from pipeline.events.envelope import Context, Event, Item
 from pipeline.log.consent import pack
-from pipeline.log.rejects import RejectReason
+from pipeline.log.rejects import RefusedError, RejectReason
 from pipeline.log.rows import (
     CartOp,
     CartRow,
@@ -31,24 +31,16 @@ _NO_CONTEXT = Context()
 _NO_ITEMS: list[Item] = []
 
 
-class RejectedError(Exception):
-    """A record that cannot be used. `detail` names the field, never a person."""
-
-    def __init__(self, reason: RejectReason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-
-
 def compact_event(event: Event, at: int) -> PersonEvent:
-    """Compact an event of a person. Raises RejectedError."""
+    """Compact an event of a person. Raises RefusedError."""
     context = event.context or _NO_CONTEXT
     if context.device == "bot":
-        raise RejectedError(RejectReason.BOT, "$.context.device is bot")
+        raise RefusedError(RejectReason.BOT, "$.context.device is bot")
     return _COMPACT[type(event)](event, at, context)
 
 
 def compact_product(event: catalog.Product | catalog.ProductRemoved, at: int) -> ProductRow:
-    """Compact a product of the catalogue; a removed one is out of stock. Raises RejectedError."""
+    """Compact a product of the catalogue; a removed one is out of stock. Raises RefusedError."""
     if isinstance(event, catalog.ProductRemoved):
         return ProductRow(event.event_id, at, event.site_id, event.item_id, -1, "", "", "", 0, False, False)
     return ProductRow(
@@ -85,7 +77,7 @@ def _currency(currency: str | None) -> str:
     if currency is None:
         return ""
     if currency not in CURRENCIES:
-        raise RejectedError(RejectReason.UNKNOWN_CURRENCY, "$.currency is not a currency of ISO 4217")
+        raise RefusedError(RejectReason.UNKNOWN_CURRENCY, "$.currency is not a currency of ISO 4217")
     return currency
 
 

@@ -4,8 +4,7 @@ import msgspec
 
 from pipeline.config.namespace import Namespace
 from pipeline.config.policy import Policy, decode_policy, encode_policy, policy_version
-from pipeline.ingest.compact import RejectedError
-from pipeline.log.rejects import RejectReason
+from pipeline.log.rejects import RefusedError, RejectReason
 from pipeline.log.rows import NamespaceRow, PolicyRow, SourceResetRow
 
 NAMESPACE_KEY = b"namespace"
@@ -23,7 +22,7 @@ class SourceReset(msgspec.Struct, frozen=True):
 def route_control(
     key: bytes | None, value: bytes | None, offset: int, namespace: Namespace
 ) -> NamespaceRow | PolicyRow | SourceResetRow:
-    """Read a control record. Raises RejectedError."""
+    """Read a control record. Raises RefusedError."""
     try:
         if key == NAMESPACE_KEY and value:
             return NamespaceRow(msgspec.json.encode(msgspec.json.decode(value, type=Namespace)))
@@ -35,10 +34,10 @@ def route_control(
             for number, source in enumerate(namespace.sources):
                 if (source.topic, source.partition) == (reset.topic, reset.partition):
                     return SourceResetRow(number, offset)
-            raise RejectedError(RejectReason.INVALID, "a reset of a source that the namespace does not have")
+            raise RefusedError(RejectReason.INVALID, "a reset of a source that the namespace does not have")
     except msgspec.MsgspecError as error:
-        raise RejectedError(RejectReason.INVALID, str(error)) from None
-    raise RejectedError(RejectReason.UNKNOWN_TYPE, "a control record is namespace, policy or source-reset")
+        raise RefusedError(RejectReason.INVALID, str(error)) from None
+    raise RefusedError(RejectReason.UNKNOWN_TYPE, "a control record is namespace, policy or source-reset")
 
 
 def policy_record(policy: Policy) -> tuple[bytes, bytes]:

@@ -6,12 +6,11 @@ from typing import NamedTuple, Protocol
 
 from pipeline.config.namespace import CLOCKED_SOURCES, SOURCES, Namespace, SourcePartition
 from pipeline.events.clock import Clock
-from pipeline.ingest.compact import RejectedError
 from pipeline.ingest.control import route_control
 from pipeline.ingest.route import Echoed, Routed, Router
 from pipeline.log.frames import FORMAT, Beat, Frame, FrameKind, Mark, encode_frame, encode_rows
 from pipeline.log.persons import partition_of
-from pipeline.log.rejects import Reject, RejectReason, cut
+from pipeline.log.rejects import RefusedError, Reject, RejectReason, cut
 from pipeline.log.rows import OrderNews, OrderRow, ProductRow, Row
 
 ACTIVITY = ("shop.clicks", "shop.carts")
@@ -41,6 +40,7 @@ class Echo(NamedTuple):
     """A valid test event, to be published again as it came."""
 
     source: SourcePartition
+    offset: int
     key: bytes | None
     value: bytes
 
@@ -113,7 +113,7 @@ class Framer:
             time = record.timestamp if now is None or record.timestamp < now else now
             try:
                 routed = route(record.value, time)
-            except RejectedError as error:
+            except RefusedError as error:
                 received[topic, ""] += 1
                 self._refuse(source, record, error, framed)
                 continue
@@ -138,7 +138,7 @@ class Framer:
                     yield Row(source, record.offset, 0, time, "", control)
                     continue
                 routed = self._routers[topic](record.value, time)
-            except RejectedError as error:
+            except RefusedError as error:
                 framed.received[topic, ""] += 1
                 self._refuse(source, record, error, framed)
                 continue
@@ -152,9 +152,9 @@ class Framer:
         place = self._namespace.sources[source]
         framed.received[place.topic, echoed.site] += 1
         framed.discarded[place.topic, "test"] += 1
-        framed.echoes.append(Echo(place, record.key, record.value or b""))
+        framed.echoes.append(Echo(place, record.offset, record.key, record.value or b""))
 
-    def _refuse(self, source: int, record: Record, error: RejectedError, framed: Framed) -> None:
+    def _refuse(self, source: int, record: Record, error: RefusedError, framed: Framed) -> None:
         place, value = self._namespace.sources[source], record.value or b""
         kept, digest, truncated = cut(value, self._reject_bytes)
         framed.discarded[place.topic, error.reason.value] += 1

@@ -14,10 +14,10 @@ from pipeline.config.namespace import Mode
 from pipeline.events import TOPIC_EVENTS
 from pipeline.events.clock import Clock
 from pipeline.events.envelope import SITE_PATTERN, Event
-from pipeline.ingest.compact import RejectedError, compact_event, compact_product
+from pipeline.ingest.compact import compact_event, compact_product
 from pipeline.log.frames import MAX_EVENT_BYTES
 from pipeline.log.persons import anonymous_key, customer_key
-from pipeline.log.rejects import RejectReason
+from pipeline.log.rejects import RefusedError, RejectReason
 from pipeline.log.rows import PersonEvent, ProductRow
 
 MAX_AHEAD = 24 * 3_600_000
@@ -54,12 +54,12 @@ class Router:
         self._decode = msgspec.json.Decoder(types).decode
 
     def __call__(self, value: bytes | None, time: int) -> Route:
-        """Route a record whose time is `time`, epoch milliseconds. Raises RejectedError."""
+        """Route a record whose time is `time`, epoch milliseconds. Raises RefusedError."""
         event = self._decoded(value)
         if type(event) is Clock:
             return event
         if not _is_site(event.site_id):
-            raise RejectedError(RejectReason.BAD_SITE, f"$.site_id does not match {SITE_PATTERN}")
+            raise RefusedError(RejectReason.BAD_SITE, f"$.site_id does not match {SITE_PATTERN}")
         at = _occurred(event.occurred_at, time)
         routed: Routed | ProductRow
         if isinstance(event, Event):
@@ -70,16 +70,16 @@ class Router:
 
     def _decoded(self, value: bytes | None) -> Any:  # a union that only the topic knows
         if not value:
-            raise RejectedError(RejectReason.EMPTY, "a record without a value")
+            raise RefusedError(RejectReason.EMPTY, "a record without a value")
         if len(value) > MAX_EVENT_BYTES:
-            raise RejectedError(RejectReason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_EVENT_BYTES}")
+            raise RefusedError(RejectReason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_EVENT_BYTES}")
         try:
             return self._decode(value)
         except msgspec.ValidationError as error:
             unknown = str(error).endswith("`$.type`")
-            raise RejectedError(RejectReason.UNKNOWN_TYPE if unknown else RejectReason.INVALID, str(error)) from None
+            raise RefusedError(RejectReason.UNKNOWN_TYPE if unknown else RejectReason.INVALID, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RejectedError(RejectReason.NOT_JSON, str(error)) from None
+            raise RefusedError(RejectReason.NOT_JSON, str(error)) from None
 
 
 @lru_cache(maxsize=1024)
@@ -92,12 +92,10 @@ def _occurred(occurred: datetime | int, time: int) -> int:
     at = occurred if isinstance(occurred, int) else round(occurred.timestamp() * 1000)
     if at > time:
         if at > time + MAX_AHEAD:
-            raise RejectedError(
-                RejectReason.OCCURRED_IN_FUTURE, "$.occurred_at is more than a day ahead: a wrong clock"
-            )
+            raise RefusedError(RejectReason.OCCURRED_IN_FUTURE, "$.occurred_at is more than a day ahead: a wrong clock")
         return time
     if at < time - MAX_AGE:
-        raise RejectedError(RejectReason.OCCURRED_TOO_LONG_AGO, "$.occurred_at is over 400 days old: a wrong clock")
+        raise RefusedError(RejectReason.OCCURRED_TOO_LONG_AGO, "$.occurred_at is over 400 days old: a wrong clock")
     return at
 
 
@@ -108,10 +106,10 @@ def _person(event: Event) -> str:
         return customer_key(event.site_id, event.customer_id)
     if event.anonymous_id is not None:
         return anonymous_key(event.site_id, event.anonymous_id)
-    raise RejectedError(RejectReason.NO_PERSON, "neither $.customer_id nor $.anonymous_id")
+    raise RefusedError(RejectReason.NO_PERSON, "neither $.customer_id nor $.anonymous_id")
 
 
 def _refuse_fingerprints(event: Event) -> None:
     names = [*(event.external_ids or ()), event.anonymous_id_kind or ""]
     if any("fingerprint" in name.lower() for name in names):
-        raise RejectedError(RejectReason.FINGERPRINT, "an id declared as a fingerprint: use a cookie's or an app's id")
+        raise RefusedError(RejectReason.FINGERPRINT, "an id declared as a fingerprint: use a cookie's or an app's id")

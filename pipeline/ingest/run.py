@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from pipeline.config.errors import UserError
-from pipeline.config.namespace import ECHO, LOG, REJECTS, SOURCES, Mode, Namespace
+from pipeline.config.namespace import ECHO, ECHO_SOURCE, LOG, REJECTS, SOURCES, Mode, Namespace
 from pipeline.config.settings import Settings
 from pipeline.ingest.framing import Framed, Framer
 from pipeline.ingest.metrics import IngestMetrics
@@ -196,7 +196,13 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             )
         for echo in framed.echoes:
             partition = echo.source.partition % partitions
-            sends.append(await self._producer.send(name.topic(ECHO), echo.value, key=echo.key, partition=partition))
+            place = rejects.reject_key(echo.source.topic, echo.source.partition, echo.offset)
+            headers = [(ECHO_SOURCE, place)]
+            sends.append(
+                await self._producer.send(
+                    name.topic(ECHO), echo.value, key=echo.key, partition=partition, headers=headers
+                )
+            )
         await asyncio.gather(*sends)
 
     async def _tick(self, marks: list[Mark]) -> None:

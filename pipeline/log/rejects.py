@@ -29,6 +29,14 @@ class RejectReason(StrEnum):
     VALUE_TOO_LARGE = "value_too_large"
 
 
+class RefusedError(Exception):
+    """An event that cannot be used: it goes to `rejects` with this reason. `detail` never names a person."""
+
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
 class Reject(Struct, frozen=True, omit_defaults=True):
     """A record of `rejects`, JSON, keyed `topic-partition-offset` of its source.
 

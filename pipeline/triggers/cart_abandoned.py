@@ -1,20 +1,27 @@
-"""Abandoned cart: one episode a cart, a step after each length of silence, closed by an order or an emptied cart.
-
-`enter` takes a change as it is read, `settle` applies what the clock has passed, in time order, with the steps that
-came due in between judged on the cart as it was then. An order cancels what was emitted the moment it is read.
-"""
-
-from bisect import bisect_right
-from typing import NamedTuple
+"""Abandoned cart: a step after each length of silence, judged on the cart as it was when the step came due."""
 
 from msgspec.structs import replace
 
-from pipeline.log.rows import CartOp
+from pipeline.config.policy import SitePolicy
+from pipeline.log.persons import site_of
+from pipeline.log.rejects import RefusedError, RejectReason
+from pipeline.log.rows import (
+    CartOp,
+    CartRow,
+    Click,
+    ConsentRow,
+    Line,
+    MessageRow,
+    OrderNews,
+    OrderRow,
+    PersonEvent,
+    Report,
+)
 from pipeline.policy.permission import channels_at
 from pipeline.state.cart import (
     CART_CHANGE,
-    MAX_PENDING,
     PURCHASE,
+    PURCHASE_CLOSE,
     PURCHASE_KEEP,
     Cart,
     CartChange,
@@ -24,22 +31,88 @@ from pipeline.state.cart import (
 )
 from pipeline.state.customer import Customer
 from pipeline.triggers import cart_content as content
+from pipeline.triggers.cart_episode import Closing, apply, cancelled, enter, expected_closing
 from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, override
-from pipeline.triggers.contract import Outcome, Reason
+from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
 from pipeline.triggers.verdict import SiteNow, Verdict
+
+KIND = Kind.CART_ABANDONED
 
 BOT_MEMORY = 24 * 3_600_000
 """How long a person who clicked faster than a human is taken for a bot, milliseconds."""
 
-_FILLING = frozenset({CartOp.ADD, CartOp.SET, CartOp.SNAPSHOT})
+
+def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
+    """Take activity, a change of the cart, an order, a withdrawal, or the report that a message was sent."""
+    if type(event) is Click:
+        _touch(customer, event.at, site)
+        return []
+    if isinstance(event, CartRow):
+        _touch(customer, event.at, site)
+        if event.op == CartOp.CHECKOUT:
+            return []
+        lines = _lines(event, site)
+        return _change(customer, CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, lines), site)
+    if isinstance(event, OrderRow):
+        return _change(customer, _purchase(event, site), site) if event.news == OrderNews.PURCHASE else []
+    if isinstance(event, ConsentRow):
+        return [] if event.granted else _withdraw(customer, event.at, site)
+    if isinstance(event, MessageRow):
+        if event.report == Report.SENT:
+            _mark_sent(customer, person, event.trigger_id)
+        elif event.report in (Report.UNSUBSCRIBED, Report.COMPLAINED):
+            return _withdraw(customer, event.at, site)
+    return []
 
 
-class _Closing(NamedTuple):
-    at: int
-    reason: Reason
+def wake(customer: Customer, site: SiteNow) -> int:
+    """When the clock must look at this person's cart again."""
+    cart = customer.cart
+    return 0 if cart is None else next_wake(cart, customer.active, delays_of(site.policy, cart))
 
 
-def touch(customer: Customer, at: int, site: SiteNow) -> None:
+def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
+    """Apply all that the clock has passed, in time order, and judge the steps that came due on the way."""
+    verdicts: list[Verdict] = []
+    cart = customer.cart
+    if cart is None:
+        return verdicts
+    clock = site.clock
+    settled = max(cart.settled, clock)
+    while True:
+        step = None
+        if cart.episode is not None:
+            step = next_step(cart.episode, customer.active, delays_of(site.policy, cart))
+        change = cart.pending[0] if cart.pending and cart.pending[0].at <= clock else None
+        if change is not None and (step is None or change.at <= step[1]):
+            cart = apply(cart, change, site, verdicts)
+        elif step is not None and step[1] <= clock:
+            verdict = _judge(customer, cart, step[0], step[1], site)
+            if verdict.outcome is Outcome.HELD:
+                cart = _hold(cart, verdict, verdicts)
+                settled = max(cart.settled, step[1])
+                break
+            cart = _decide(cart, verdict, step[2])
+            verdicts.append(verdict)
+        else:
+            break
+    if not cart.lines and not cart.pending and cart.episode is None:
+        customer.cart = None
+    else:
+        customer.cart = replace(cart, settled=settled)
+    return verdicts
+
+
+def lapse(customer: Customer, site: SiteNow) -> int:
+    """When the held step expires, 0 where none is held."""
+    cart = customer.cart
+    if cart is None or cart.episode is None or not cart.episode.held:
+        return 0
+    step = next_step(cart.episode, customer.active, delays_of(site.policy, cart))
+    return 0 if step is None else step[1] + site.policy.cart.expires_after
+
+
+def _touch(customer: Customer, at: int, site: SiteNow) -> None:
     """Enter activity of the person at `at`: later steps wait from here on."""
     spans, grain = customer.active, grain_of(site.policy.cart)
     if spans and spans[-1] <= at < spans[-1] + grain:
@@ -58,70 +131,56 @@ def touch(customer: Customer, at: int, site: SiteNow) -> None:
     customer.active = add_activity(spans, at, grain, settled)
 
 
-def wake(customer: Customer, site: SiteNow) -> int:
-    """When the clock must look at this person's cart again."""
-    cart = customer.cart
-    return 0 if cart is None else next_wake(cart, customer.active, delays_of(site.policy, cart))
-
-
-def enter(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdict]:
-    """Take a change of the cart, or a purchase. Returns what it decides at once: cancellations."""
+def _change(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdict]:
+    """Settle what the clock has passed, so that little waits, and enter the change."""
     verdicts: list[Verdict] = []
-    cart = customer.cart
-    if cart is not None and cart.pending and cart.pending[0].at <= site.clock:
+    if customer.cart is not None and customer.cart.pending and customer.cart.pending[0].at <= site.clock:
         verdicts += settle(customer, site)
-        cart = customer.cart
-    if cart is None:
-        if change.rank == CART_CHANGE and change.at <= customer.ordered:
-            return verdicts  # an order that the clock has passed has closed it
-        customer.cart = Cart(pending=(change,))
-        return verdicts
-    if change.at <= cart.settled:
-        return verdicts + _enter_late(customer, cart, change, site)
-    keys = [_place(waiting) for waiting in cart.pending]
-    at = bisect_right(keys, _place(change))
-    cart = replace(cart, pending=(*cart.pending[:at], change, *cart.pending[at:]))
-    if cart.episode is not None and cart.episode.emitted:
-        cart = _cancel_at_once(cart, change, verdicts)
-    if len(cart.pending) > MAX_PENDING:
-        cart = replace(_apply(cart, cart.pending[0], site, verdicts), settled=cart.pending[0].at)
-    customer.cart = cart
-    return verdicts
+    return verdicts + enter(customer, change, site)
 
 
-def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
-    """Apply all that the clock has passed, in time order, and judge the steps that came due on the way."""
-    verdicts: list[Verdict] = []
-    cart = customer.cart
-    if cart is None:
-        return verdicts
-    clock = site.clock
-    settled = max(cart.settled, clock)
-    while True:
-        step = None
-        if cart.episode is not None:
-            step = next_step(cart.episode, customer.active, delays_of(site.policy, cart))
-        change = cart.pending[0] if cart.pending and cart.pending[0].at <= clock else None
-        if change is not None and (step is None or change.at <= step[1]):
-            cart = _apply(cart, change, site, verdicts)
-        elif step is not None and step[1] <= clock:
-            verdict = _judge(customer, cart, step[0], step[1], site)
-            if verdict.outcome is Outcome.HELD:
-                cart = _hold(cart, verdict, verdicts)
-                settled = max(cart.settled, step[1])
-                break
-            cart = _decide(cart, verdict, step[2])
-            verdicts.append(verdict)
-        else:
-            break
-    if not cart.lines and not cart.pending and cart.episode is None:
-        customer.cart = None
-    else:
-        customer.cart = replace(cart, settled=settled)
-    return verdicts
+def _purchase(event: OrderRow, site: SiteNow) -> CartChange:
+    """An order closes the cart whatever it cost; its lines matter only where the rest is kept."""
+    if site.policy.order.partial_order == "close":
+        return CartChange(event.at, PURCHASE, 0, event.id, PURCHASE_CLOSE)
+    lines = tuple(
+        CartLine(line.sku, line.quantity, line.price, event.currency, 0, line.category, line.brand, event.at)
+        for line in event.lines
+    )
+    return CartChange(event.at, PURCHASE, 0, event.id, PURCHASE_KEEP, lines)
 
 
-def withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
+def _lines(event: CartRow, site: SiteNow) -> content.Lines:
+    return tuple(
+        CartLine(
+            line.sku,
+            line.quantity,
+            line.price,
+            event.currency,
+            _worth(line, event.currency, site.policy),
+            line.category,
+            line.brand,
+            event.at,
+        )
+        for line in event.lines
+    )
+
+
+def _worth(line: Line, currency: str, policy: SitePolicy) -> int:
+    """A price in minor units of the site's base currency. Raises RefusedError where the policy has no rate."""
+    if line.price <= 0:
+        return 0
+    if currency in ("", policy.currency):
+        return line.price
+    rate = policy.rates.get(currency)
+    if rate is None:
+        raise RefusedError(
+            RejectReason.UNKNOWN_CURRENCY, f"the policy has no rate for {currency}: add it to the site's rates"
+        )
+    return round(line.price * rate)
+
+
+def _withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
     """Cancel what was emitted for a channel that is not allowed any more."""
     cart = customer.cart
     if cart is None or cart.episode is None or not cart.episode.emitted:
@@ -132,128 +191,19 @@ def withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
     customer.cart = replace(
         cart, episode=replace(episode, emitted=tuple(e for e in episode.emitted if e.channel in still))
     )
-    return [_cancelled(episode, e, _Closing(at, Reason.WITHDRAWN)) for e in gone if e.expires > at]
+    return [cancelled(episode, e, Closing(at, Reason.WITHDRAWN)) for e in gone if e.expires > at]
 
 
-def mark_sent(customer: Customer, step: int) -> None:
+def _mark_sent(customer: Customer, person: str, identity: str) -> None:
     """Note that the message of an emitted step has gone out."""
     cart = customer.cart
-    if cart is not None and cart.episode is not None:
-        emitted = tuple(replace(e, sent=True) if e.step == step else e for e in cart.episode.emitted)
-        customer.cart = replace(cart, episode=replace(cart.episode, emitted=emitted))
-
-
-def _place(change: CartChange) -> tuple[int, int, int, str]:
-    return change.at, change.rank, change.version, change.id
-
-
-def _apply(cart: Cart, change: CartChange, site: SiteNow, verdicts: list[Verdict]) -> Cart:
-    """Apply the first pending change."""
-    rest = cart.pending[1:] if cart.pending and cart.pending[0] is change else cart.pending
-    snapshot = _place(change) if change.op == CartOp.SNAPSHOT else cart.snapshot
-    lines = content.after(cart.lines, change)
-    episode = cart.episode
-    closing = _closing(episode, lines, change)
-    if closing is not None and episode is not None:
-        _close(cart, episode, closing, site, verdicts)
-        episode = None
-    elif episode is None and _opens(lines, change):
-        episode = Episode(change.id, change.at, change.at)
-    return Cart(cart.settled, snapshot, lines, episode, rest)
-
-
-def _opens(lines: content.Lines, change: CartChange) -> bool:
-    return change.op in _FILLING and any(not line.dormant for line in lines)
-
-
-def _closing(episode: Episode | None, lines: content.Lines, change: CartChange) -> _Closing | None:
-    if episode is None:
-        return None
-    if change.rank == PURCHASE:
-        return _Closing(change.at, Reason.ORDERED)
-    if all(line.dormant for line in lines):
-        return _Closing(change.at, Reason.EMPTIED)
-    return None
-
-
-def _close(cart: Cart, episode: Episode, closing: _Closing, site: SiteNow, verdicts: list[Verdict]) -> None:
-    """Cancel what stands, and say of the first step that never came due why it did not."""
-    verdicts += [_cancelled(episode, e, closing) for e in episode.emitted if e.expires > closing.at]
-    missed = next((step for step, _ in delays_of(site.policy, cart) if step > episode.decided), None)
-    if missed is None:
+    if cart is None or cart.episode is None:
         return
-    verdicts.append(Verdict(Outcome.SUPPRESSED, closing.reason, episode.id, missed, closing.at))
-
-
-def _cancelled(episode: Episode, emitted: Emitted, closing: _Closing) -> Verdict:
-    return Verdict(
-        Outcome.CANCELLED,
-        closing.reason,
-        episode.id,
-        emitted.step,
-        closing.at,
-        emitted.due,
-        emitted.expires,
-        emitted.channel,
-        after_send=emitted.sent,
+    site, episode = site_of(person), cart.episode
+    emitted = tuple(
+        replace(e, sent=True) if trigger_id(site, KIND, episode.id, e.step) == identity else e for e in episode.emitted
     )
-
-
-def _cancel_at_once(cart: Cart, change: CartChange, verdicts: list[Verdict]) -> Cart:
-    """What has been emitted is cancelled when the change is read; the episode closes when the clock gets there."""
-    episode = cart.episode
-    if episode is None:
-        return cart
-    closing = None
-    if change.rank == PURCHASE:
-        closing = _Closing(change.at, Reason.ORDERED)
-    elif change.op in content.SHRINKING and _expected_closing(cart) is not None:
-        closing = _Closing(change.at, Reason.EMPTIED)
-    if closing is None:
-        return cart
-    verdicts += [_cancelled(episode, e, closing) for e in episode.emitted if e.expires > closing.at]
-    return replace(cart, episode=replace(episode, emitted=()))
-
-
-def _expected_closing(cart: Cart) -> _Closing | None:
-    """The closing of the open episode that the pending changes hold, if they do."""
-    lines = cart.lines
-    for change in cart.pending:
-        lines = content.after(lines, change)
-        closing = _closing(cart.episode, lines, change)
-        if closing is not None:
-            return closing
-    return None
-
-
-def _enter_late(customer: Customer, cart: Cart, change: CartChange, site: SiteNow) -> list[Verdict]:
-    """A change from before what is settled: it is applied to the content as it stands now.
-
-    A late order closes what was touched up to its time; what was touched since opens an episode of its own, named by
-    the order, which inherits the steps that were decided, so that nobody is told twice.
-    """
-    verdicts: list[Verdict] = []
-    if change.rank == PURCHASE:
-        rest = content.keep_rest(cart.lines, change) if change.op == PURCHASE_KEEP else ()
-        kept = {line.sku: line for line in rest}
-        lines = tuple(
-            line if line.touched > change.at else kept[line.sku]
-            for line in cart.lines
-            if line.touched > change.at or line.sku in kept
-        )
-        episode = cart.episode
-        if episode is not None and episode.opened <= change.at:
-            _close(cart, episode, _Closing(change.at, Reason.ORDERED), site, verdicts)
-            touched = [line.touched for line in content.active(lines)]
-            episode = (
-                Episode(change.id, min(touched), max(max(touched), episode.last), episode.decided) if touched else None
-            )
-        customer.cart = Cart(cart.settled, cart.snapshot, lines, episode, cart.pending)
-    elif (cart.snapshot is None or _place(change) > cart.snapshot) and (
-        change.at > customer.ordered or cart.episode is not None
-    ):
-        customer.cart = _apply(cart, change, site, verdicts)
-    return verdicts
+    customer.cart = replace(cart, episode=replace(episode, emitted=emitted))
 
 
 def _hold(cart: Cart, verdict: Verdict, verdicts: list[Verdict]) -> Cart:
@@ -290,7 +240,7 @@ def _judge(customer: Customer, cart: Cart, step: int, due: int, site: SiteNow) -
     channel = next((c for c, gone in channels if not gone or gone >= expires), "")
 
     def verdict(outcome: Outcome, reason: Reason) -> Verdict:
-        return Verdict(outcome, reason, id_, step, now, due, expires, channel, lines, value)
+        return Verdict(KIND, outcome, reason, id_, step, now, due, expires, channel, lines, value)
 
     refusal = None
     if not enabled:
@@ -307,7 +257,7 @@ def _judge(customer: Customer, cart: Cart, step: int, due: int, site: SiteNow) -
         return verdict(Outcome.SUPPRESSED, refusal)
     if now >= expires:
         return verdict(Outcome.EXPIRED, Reason.EXPIRED)
-    closing = _expected_closing(cart)
+    closing = expected_closing(cart)
     if closing is not None and closing.at < expires:
         return verdict(Outcome.SUPPRESSED, closing.reason)
     if not channel:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pipeline.config.policy import SitePolicy
 from pipeline.log.rows import ProductRow
 from pipeline.state.cart import CartLine
-from pipeline.triggers.contract import Outcome, Reason
+from pipeline.triggers.contract import Kind, Outcome, Reason
 
 
 class SiteNow(NamedTuple):
@@ -26,6 +26,7 @@ class SiteNow(NamedTuple):
 class Verdict(NamedTuple):
     """`at`: the time of the decision. `due`: 0 where the step never came due. Lines are those of the message."""
 
+    kind: Kind
     outcome: Outcome
     reason: Reason
     episode: str

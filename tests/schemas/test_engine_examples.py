@@ -15,6 +15,7 @@ from pipeline.triggers.contract import Decision, Outcome, Reason, Trigger, encod
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 DECISION = examples.DECISION
+KIND = DECISION.kind
 LINE = CartLine("sku-boots-42", 1, 11_990, "EUR", 11_990, "shoes", "Alpina", 0)
 PRODUCT = ProductRow("e", 0, examples.SITE, LINE.sku, 11_990, "EUR", "shoes", "Alpina", 14, False, False)
 
@@ -29,11 +30,13 @@ def written(trigger: Trigger, verdict: Verdict) -> list[Output]:
         at=millis(trigger.time), due=millis(trigger.data.due_at), expires=millis(trigger.data.expires_at)
     )
     origin = Origin("live", DECISION.log_partition, DECISION.log_offset, examples.POLICY_VERSION)
-    return write(examples.KEY, Customer(device="mobile", locale="de-DE"), verdict, site, origin)
+    return write(examples.KEY, Customer(device="mobile", locale="de-DE"), verdict, site, origin, 0)
 
 
-EMITTED = Verdict(Outcome.EMITTED, Reason.SILENT, DECISION.episode, 1, 0, channel="email", lines=(LINE,), value=11_990)
-CANCELLED = Verdict(Outcome.CANCELLED, Reason.ORDERED, DECISION.episode, 1, 0, channel="email", after_send=True)
+EMITTED = Verdict(
+    KIND, Outcome.EMITTED, Reason.SILENT, DECISION.episode, 1, 0, channel="email", lines=(LINE,), value=11_990
+)
+CANCELLED = Verdict(KIND, Outcome.CANCELLED, Reason.ORDERED, DECISION.episode, 1, 0, channel="email", after_send=True)
 
 
 @pytest.mark.parametrize(
