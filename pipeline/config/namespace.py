@@ -38,6 +38,8 @@ DECISIONS = "decisions"
 REJECTS = "rejects"
 ECHO = "echo"
 """Where an event with `test: true` is echoed after validation."""
+ECHO_SOURCE = "source"
+"""Header of an echo: `topic-partition-offset` of the event."""
 
 TRIGGER_KINDS = ("cart_abandoned",)
 
