@@ -1,0 +1,46 @@
+"""Figures and gates, one JSON object a line on standard output; what is going on, on standard error."""
+
+import json
+import sys
+
+LIMITS = {
+    "ingest": ("ingest.skewed.cpu", "<=", 7.0),
+    "engine_skewed": ("engine.skewed.cpu", "<=", 12.0),
+    "engine_uniform": ("engine.uniform.cpu", "<=", 30.0),
+    "both_hops_vs_naive_faust": ("both_hops_vs_naive_faust", ">=", 10.0),
+    "latency_p99": ("event_to_decision.p99", "<=", 100.0),
+    "restore": ("restore.rows", ">=", 50_000.0),
+}
+"""Gate: figure, direction, limit."""
+
+_figures: dict[str, float] = {}
+
+
+def figure(name: str, value: float, unit: str) -> None:
+    """Print a figure, and remember it for the gates."""
+    _figures[name] = value
+    print(json.dumps({"name": name, "value": _rounded(value), "unit": unit}), flush=True)
+
+
+def known(name: str) -> float | None:
+    """A figure of this run."""
+    return _figures.get(name)
+
+
+def gates() -> None:
+    """Print the gates whose figure was taken."""
+    for gate, (name, direction, limit) in LIMITS.items():
+        value = _figures.get(name)
+        if value is not None:
+            met = value <= limit if direction == "<=" else value >= limit
+            line = {"name": f"gate.{gate}", "value": _rounded(value), "limit": limit, "met": met}
+            print(json.dumps(line), flush=True)
+
+
+def say(text: str) -> None:
+    """Tell whoever waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _rounded(value: float) -> float:
+    return round(value) if abs(value) >= 1000 else float(f"{value:.3g}")
