@@ -61,7 +61,7 @@ def next_wake(customer: Customer, site: SiteNow) -> int:
 
 
 def lapse(customer: Customer, site: SiteNow) -> int:
-    """Until when what is held may still be used, 0 where nothing is."""
+    """When what is held must be looked at again though orders are silent, 0 where nothing is."""
     return min((end for trigger in TRIGGERS if (end := trigger.lapse(customer, site))), default=0)
 
 
@@ -104,9 +104,9 @@ def _order(customer: Customer, _person: str, event: OrderRow, _site: SiteNow) ->
     return None
 
 
-def _consent(customer: Customer, _person: str, event: ConsentRow, _site: SiteNow) -> str | None:
+def _consent(customer: Customer, _person: str, event: ConsentRow, site: SiteNow) -> str | None:
     customer.grants = permission.record(
-        customer.grants, event.purpose, event.channel, event.granted, event.basis, event.at
+        customer.grants, event.purpose, event.channel, event.granted, event.basis, event.at, _judged(customer, site)
     )
     return None
 
@@ -116,10 +116,16 @@ def _identify(customer: Customer, _person: str, event: IdentifyRow, _site: SiteN
     return None
 
 
-def _message(customer: Customer, _person: str, event: MessageRow, _site: SiteNow) -> str | None:
+def _message(customer: Customer, _person: str, event: MessageRow, site: SiteNow) -> str | None:
     if event.report in (Report.UNSUBSCRIBED, Report.COMPLAINED):
         customer.grants = permission.record(
-            customer.grants, Purpose.MARKETING_MESSAGE, event.channel, granted=False, basis=Basis.NONE, at=event.at
+            customer.grants,
+            Purpose.MARKETING_MESSAGE,
+            event.channel,
+            granted=False,
+            basis=Basis.NONE,
+            at=event.at,
+            settled=_judged(customer, site),
         )
     return None
 
@@ -138,8 +144,13 @@ _HANDLERS: dict[type, Callable[[Customer, str, Any, SiteNow], str | None]] = {
 def _may_collect(customer: Customer, person: str, packed: int, at: int, site: SiteNow) -> bool:
     """Whether activity may be collected. A page's consent mode speaks for anonymous visitors only."""
     if packed and person[person.index("|") + 1] == "a":
-        customer.grants = permission.record_consent_mode(customer.grants, packed, at)
-    return permission.allowed(customer.grants, Purpose.COLLECT, "", site.policy.permission)
+        customer.grants = dict(permission.record_consent_mode(customer.grants, packed, at, _judged(customer, site)))
+    return permission.allowed(customer.grants, Purpose.COLLECT, "", site.policy.permission, at)
+
+
+def _judged(customer: Customer, site: SiteNow) -> int:
+    """The time up to which nothing of the customer is judged any more: the clock, unless a step is held."""
+    return min(site.clock, customer.next_due - 1) if customer.next_due else site.clock
 
 
 def _remember(customer: Customer, known: Recent, identity: str, at: int) -> Recent | str:

@@ -235,9 +235,6 @@ class PartitionEngine:
     def _wake(self, person: str, before: Customer, now: int) -> None:
         name = site_of(person)
         site = self._site(name)
-        if now < (end := lapse(before, site)) and site.orders_silent():
-            self._hold(name, person, end)
-            return
         customer = copy(before)
         try:
             outputs = self._write(person, customer, settle(customer, site), site, 0)
@@ -245,12 +242,13 @@ class PartitionEngine:
             self._discarded[RejectReason.TIMER_ERROR.value] += 1
             customer = copy(before)
             customer.next_due, outputs = 0, []
-        self._change(person, customer, outputs)
+        if outputs or customer != before:
+            self._change(person, customer, outputs)
         if 0 < customer.next_due <= now:
             self._hold(name, person, lapse(customer, site))
 
     def _hold(self, site: str, person: str, end: int) -> None:
-        """Keep a held person aside until the site's orders come back, or the step lapses."""
+        """Keep a held person aside until the site's orders come back, or `end`."""
         self._held.setdefault(site, set()).add(person)
         self._timers.drop(person)
         self._timers.set(person, end)

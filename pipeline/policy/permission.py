@@ -1,11 +1,15 @@
-"""Permission: default deny, by purpose, channel and basis. The newest word rules; a general one covers all channels."""
+"""Permission: default deny, by purpose, channel and basis. The newest word rules; a general one covers all channels.
 
-from collections.abc import Iterator, Mapping
+Words reach us in any order, and what is judged is judged as of its own time: so those that the clock has not passed
+are kept beside the one that ruled before. Of words of one moment that about the channel itself rules, then a refusal.
+"""
+
+from collections.abc import Iterator, Sequence
 
 from pipeline.config.policy import PermissionPolicy
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log import consent
-from pipeline.state.customer import Grant
+from pipeline.state.customer import MAX_WORDS, Grant, Grants
 
 _CONSENT_MODE = {
     "analytics_storage": (Purpose.COLLECT, Purpose.PROFILE),
@@ -17,71 +21,60 @@ _CONSENT_MODE = {
 
 
 def record(
-    grants: Mapping[str, Grant], purpose: str, channel: str, granted: bool, basis: str, at: int
-) -> dict[str, Grant]:
-    """Enter a word about a permission; an older one than the newest known changes nothing.
-
-    An empty channel speaks for all: it takes the place of what was said of each.
-    """
-    before = effective(grants, purpose, channel)
-    if before is not None and before.at > at:
-        return dict(grants)
-    started = before.since if before is not None and before.granted else (at if granted else 0)
-    entered = dict(grants)
-    if not channel:
-        for key in grants:
-            if key.startswith(f"{purpose}:") and grants[key].at <= at:
-                del entered[key]
-    entered[f"{purpose}:{channel}" if channel else purpose] = Grant(granted, basis, at, started)
-    return entered
+    grants: Grants, purpose: str, channel: str, granted: bool, basis: str, at: int, settled: int
+) -> dict[str, tuple[Grant, ...]]:
+    """Enter a word about a permission; an empty channel speaks for all. Nothing up to `settled` is judged any more."""
+    key = f"{purpose}:{channel}" if channel else str(purpose)
+    word = Grant(granted, basis, at)
+    words = [known for known in grants.get(key, ()) if known != word]
+    words.append(word)
+    words.sort(key=lambda known: (known.at, known.granted, known.basis))
+    ruled = max((known.at for known in words if known.at <= settled), default=0)
+    return {**grants, key: tuple([known for known in words if known.at >= ruled][-MAX_WORDS:])}
 
 
-def record_consent_mode(grants: Mapping[str, Grant], packed: int, at: int) -> dict[str, Grant]:
+def record_consent_mode(grants: Grants, packed: int, at: int, settled: int) -> Grants:
     """Enter what a page's consent mode says. A purpose that two signals speak for needs both."""
     said: dict[Purpose, bool] = {}
     for signal, granted in consent.signals(packed):
         for purpose in _CONSENT_MODE.get(signal, ()):
             said[purpose] = granted and said.get(purpose, True)
-    entered = dict(grants)
     for purpose, granted in said.items():
-        known = entered.get(purpose)
-        if known is None or known.granted != granted:
-            entered = record(entered, purpose, "", granted, Basis.CONSENT, at)
-    return entered
+        ruling = _ruling(grants, purpose, "", at)
+        if not ruling or any(word.granted != granted for word in ruling):
+            grants = record(grants, purpose, "", granted, Basis.CONSENT, at, settled)
+    return grants
 
 
-def effective(grants: Mapping[str, Grant], purpose: str, channel: str) -> Grant | None:
-    """The word that rules for a purpose on a channel; at equal times the word about the channel itself."""
-    general = grants.get(purpose)
-    if not channel:
-        return general
-    own = grants.get(f"{purpose}:{channel}")
-    if own is None or (general is not None and general.at > own.at):
-        return general
-    return own
-
-
-def allowed(grants: Mapping[str, Grant], purpose: Purpose, channel: str, policy: PermissionPolicy) -> bool:
-    """Whether a purpose is allowed now."""
-    grant = effective(grants, purpose, channel)
-    if grant is None:
+def allowed(grants: Grants, purpose: Purpose, channel: str, policy: PermissionPolicy, at: int) -> bool:
+    """Whether a purpose was allowed at `at`, on a channel or, where it is empty, in general."""
+    ruling = _ruling(grants, purpose, channel, at)
+    if not ruling:
         return purpose in policy.without_record
-    return grant.granted and grant.basis in policy.accepted.get(purpose, ())
+    accepted = policy.accepted.get(purpose, ())
+    return all(word.granted and word.basis in accepted for word in ruling)
 
 
-def channels_at(grants: Mapping[str, Grant], at: int, policy: PermissionPolicy) -> Iterator[tuple[str, int]]:
-    """Channels on which a marketing message was allowed at `at`, the preferred first.
-
-    Each with when it was withdrawn since, 0 where it still is allowed.
-    """
-    accepted = policy.accepted.get(Purpose.MARKETING_MESSAGE, ())
+def channels_at(grants: Grants, at: int, policy: PermissionPolicy) -> Iterator[str]:
+    """Channels on which a marketing message was allowed at `at`, the preferred first."""
     for channel in policy.channels:
-        grant = effective(grants, Purpose.MARKETING_MESSAGE, channel)
-        if grant is None:
-            if Purpose.MARKETING_MESSAGE in policy.without_record:
-                yield channel.value, 0
-        elif grant.granted:
-            if grant.basis in accepted and grant.since <= at:
-                yield channel.value, 0
-        elif grant.since and grant.since <= at < grant.at:
-            yield channel.value, grant.at
+        if allowed(grants, Purpose.MARKETING_MESSAGE, channel.value, policy, at):
+            yield channel.value
+
+
+def withdrawn_after(grants: Grants, channel: str, policy: PermissionPolicy, at: int) -> int:
+    """When marketing messages on a channel were first not allowed after `at`, 0 for never as far as is known."""
+    purpose = Purpose.MARKETING_MESSAGE
+    words = (*grants.get(purpose, ()), *grants.get(f"{purpose}:{channel}", ()))
+    later = sorted(word.at for word in words if word.at > at)
+    return next((time for time in later if not allowed(grants, purpose, channel, policy, time)), 0)
+
+
+def _ruling(grants: Grants, purpose: str, channel: str, at: int) -> Sequence[Grant]:
+    """The words of one moment that rule at `at`."""
+    words = [word for word in grants.get(purpose, ()) if word.at <= at]
+    if channel:
+        own = [word for word in grants.get(f"{purpose}:{channel}", ()) if word.at <= at]
+        if own and (not words or own[-1].at >= words[-1].at):
+            words = own
+    return [word for word in words if word.at == words[-1].at]

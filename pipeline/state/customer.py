@@ -4,6 +4,8 @@ Nested values are immutable, so a shallow copy is a snapshot: an event that make
 The size of this value is the speed of the system: typically under 500 bytes.
 """
 
+from collections.abc import Mapping
+
 from msgspec import Struct, field
 
 from pipeline.state.cart import Cart
@@ -11,16 +13,20 @@ from pipeline.state.cart import Cart
 MAX_CHANNELS = 8
 MAX_ACTIVE = 16
 MAX_ORDERS = 8
+MAX_WORDS = 8
 NEVER = 0
 
 
 class Grant(Struct, frozen=True, array_like=True, gc=False):
-    """A permission as last said. `since` is when the last unbroken permission began, 0 if there never was one."""
+    """A word about a permission, said at `at`."""
 
     granted: bool
     basis: str
     at: int
-    since: int
+
+
+Grants = Mapping[str, tuple[Grant, ...]]
+"""By `purpose` or `purpose:channel`: the word that the clock has passed last, and those after it, by time."""
 
 
 class Recent(Struct, frozen=True, array_like=True, gc=False):
@@ -52,5 +58,5 @@ class Customer(Struct, array_like=True, gc=False):
     clicks: Recent = Recent()
     carts: Recent = Recent()
     orders: bytes = b""
-    grants: dict[str, Grant] = field(default_factory=dict)
+    grants: dict[str, tuple[Grant, ...]] = field(default_factory=dict)
     cart: Cart | None = None

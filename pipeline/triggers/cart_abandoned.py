@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from pipeline.config.policy import SitePolicy
+from pipeline.events.customer import Purpose
 from pipeline.log.persons import site_of
 from pipeline.log.rejects import RefusedError, RejectReason
 from pipeline.log.rows import (
@@ -17,7 +18,7 @@ from pipeline.log.rows import (
     PersonEvent,
     Report,
 )
-from pipeline.policy.permission import channels_at
+from pipeline.policy.permission import allowed, channels_at, withdrawn_after
 from pipeline.state.cart import (
     CART_CHANGE,
     PURCHASE,
@@ -29,9 +30,9 @@ from pipeline.state.cart import (
     Emitted,
     Episode,
 )
-from pipeline.state.customer import Customer
+from pipeline.state.customer import NEVER, Customer
 from pipeline.triggers import cart_content as content
-from pipeline.triggers.cart_episode import Closing, apply, cancelled, enter, expected_closing
+from pipeline.triggers.cart_episode import Closing, apply, cancelled, certain_closing, enter
 from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, override
 from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
 from pipeline.triggers.verdict import SiteNow, Verdict
@@ -56,7 +57,7 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
     if isinstance(event, OrderRow):
         return _change(customer, _purchase(event, site), site) if event.news == OrderNews.PURCHASE else []
     if isinstance(event, ConsentRow):
-        return [] if event.granted else _withdraw(customer, event.at, site)
+        return _withdraw(customer, event.at, site)
     if isinstance(event, MessageRow):
         if event.report == Report.SENT:
             _mark_sent(customer, person, event.trigger_id)
@@ -68,7 +69,12 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
 def wake(customer: Customer, site: SiteNow) -> int:
     """When the clock must look at this person's cart again."""
     cart = customer.cart
-    return 0 if cart is None else next_wake(cart, customer.active, delays_of(site.policy, cart))
+    if cart is None:
+        return NEVER
+    due = next_wake(cart, customer.active, delays_of(site.policy, cart))
+    if site.policy.cart.categories and cart.pending:  # any change may bring a category whose steps come sooner
+        return min(due or cart.pending[0].at, cart.pending[0].at)
+    return due
 
 
 def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
@@ -85,6 +91,8 @@ def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
             step = next_step(cart.episode, customer.active, delays_of(site.policy, cart))
         change = cart.pending[0] if cart.pending and cart.pending[0].at <= clock else None
         if change is not None and (step is None or change.at <= step[1]):
+            if cart.episode is not None and step is not None and cart.episode.last < change.at < step[1]:
+                cart = replace(cart, episode=replace(cart.episode, last=change.at))
             cart = apply(cart, change, site, verdicts)
         elif step is not None and step[1] <= clock:
             verdict = _judge(customer, cart, step[0], step[1], site)
@@ -104,12 +112,15 @@ def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
 
 
 def lapse(customer: Customer, site: SiteNow) -> int:
-    """When the held step expires, 0 where none is held."""
+    """When a held step must be looked at again: as the clock passes a change of the cart, or as the step expires."""
     cart = customer.cart
     if cart is None or cart.episode is None or not cart.episode.held:
-        return 0
+        return NEVER
     step = next_step(cart.episode, customer.active, delays_of(site.policy, cart))
-    return 0 if step is None else step[1] + site.policy.cart.expires_after
+    if step is None:
+        return NEVER
+    changes = [change.at for change in cart.pending if change.at > site.clock]
+    return min([step[1] + site.policy.cart.expires_after, *changes])
 
 
 def _touch(customer: Customer, at: int, site: SiteNow) -> None:
@@ -181,17 +192,20 @@ def _worth(line: Line, currency: str, policy: SitePolicy) -> int:
 
 
 def _withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
-    """Cancel what was emitted for a channel that is not allowed any more."""
+    """Cancel what was emitted for a channel that is not allowed at `at`, of which a word has just been entered."""
     cart = customer.cart
     if cart is None or cart.episode is None or not cart.episode.emitted:
         return []
-    still = {channel for channel, gone in channels_at(customer.grants, at, site.policy.permission) if not gone}
-    episode = cart.episode
-    gone = tuple(e for e in episode.emitted if e.channel not in still)
-    customer.cart = replace(
-        cart, episode=replace(episode, emitted=tuple(e for e in episode.emitted if e.channel in still))
-    )
-    return [cancelled(episode, e, Closing(at, Reason.WITHDRAWN)) for e in gone if e.expires > at]
+    policy, episode = site.policy.permission, cart.episode
+    gone = [
+        e
+        for e in episode.emitted
+        if at < e.expires and not allowed(customer.grants, Purpose.MARKETING_MESSAGE, e.channel, policy, at)
+    ]
+    if gone:
+        left = tuple(e for e in episode.emitted if e not in gone)
+        customer.cart = replace(cart, episode=replace(episode, emitted=left))
+    return [cancelled(episode, e, Closing(at, Reason.WITHDRAWN)) for e in gone]
 
 
 def _mark_sent(customer: Customer, person: str, identity: str) -> None:
@@ -236,8 +250,7 @@ def _judge(customer: Customer, cart: Cart, step: int, due: int, site: SiteNow) -
     enabled, _, min_value = override(site.policy.cart, cart)
     lines, dropped = _sellable(content.active(cart.lines), site)
     value = content.worth(lines)
-    channels = list(channels_at(customer.grants, due, site.policy.permission))
-    channel = next((c for c, gone in channels if not gone or gone >= expires), "")
+    channel = next(channels_at(customer.grants, due, site.policy.permission), "")
 
     def verdict(outcome: Outcome, reason: Reason) -> Verdict:
         return Verdict(KIND, outcome, reason, id_, step, now, due, expires, channel, lines, value)
@@ -247,7 +260,7 @@ def _judge(customer: Customer, cart: Cart, step: int, due: int, site: SiteNow) -
         refusal = Reason.DISABLED
     elif customer.bot and abs(due - customer.bot) < BOT_MEMORY:
         refusal = Reason.BOT
-    elif not channels:
+    elif not channel:
         refusal = Reason.NO_PERMISSION
     elif not lines:
         refusal = dropped
@@ -257,10 +270,10 @@ def _judge(customer: Customer, cart: Cart, step: int, due: int, site: SiteNow) -
         return verdict(Outcome.SUPPRESSED, refusal)
     if now >= expires:
         return verdict(Outcome.EXPIRED, Reason.EXPIRED)
-    closing = expected_closing(cart)
+    closing = certain_closing(cart, site.clock)
     if closing is not None and closing.at < expires:
         return verdict(Outcome.SUPPRESSED, closing.reason)
-    if not channel:
+    if 0 < withdrawn_after(customer.grants, channel, site.policy.permission, due) < expires:
         return verdict(Outcome.SUPPRESSED, Reason.WITHDRAWN)
     if site.orders_silent():
         return verdict(Outcome.HELD, Reason.ORDERS_SILENT)

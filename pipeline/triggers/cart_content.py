@@ -62,9 +62,9 @@ def dearest_category(lines: Iterable[CartLine]) -> str:
 def _add(lines: Lines, change: CartChange) -> Lines:
     content = {line.sku: line for line in lines}
     for new in change.lines:
-        if new.quantity <= 0:
-            continue
         old = content.get(new.sku)
+        if new.quantity <= 0 and old is None:
+            continue
         content[new.sku] = _priced(new, old, new.quantity + (0 if old is None else old.quantity), change.at)
     return _bounded(content)
 

@@ -1,7 +1,7 @@
 """The episode of a cart: opened by the change that filled it, closed by an order or an emptied cart.
 
 A change waits in `pending` until the clock has passed it, and is then applied for good. What was emitted is cancelled
-the moment that the reason is read, not when the clock gets there.
+the moment that an order is read, not when the clock gets there; an emptied cart is certain only then.
 """
 
 from bisect import bisect_right
@@ -117,25 +117,24 @@ def cancelled(episode: Episode, emitted: Emitted, closing: Closing) -> Verdict:
 
 
 def _cancel_at_once(cart: Cart, change: CartChange, verdicts: list[Verdict]) -> Cart:
-    """What has been emitted is cancelled when the change is read; the episode closes when the clock gets there."""
+    """An order closes the episode for certain: what it cancels is cancelled when it is read.
+
+    Whether the cart is empty after a change is certain only when the clock has passed it.
+    """
     episode = cart.episode
-    if episode is None:
+    if episode is None or change.rank != PURCHASE:
         return cart
-    closing = None
-    if change.rank == PURCHASE:
-        closing = Closing(change.at, Reason.ORDERED)
-    elif change.op in content.SHRINKING and expected_closing(cart) is not None:
-        closing = Closing(change.at, Reason.EMPTIED)
-    if closing is None:
-        return cart
+    closing = Closing(change.at, Reason.ORDERED)
     verdicts += [cancelled(episode, e, closing) for e in episode.emitted if e.expires > closing.at]
-    return replace(cart, episode=replace(episode, emitted=()))
+    return replace(cart, episode=replace(episode, emitted=tuple(e for e in episode.emitted if e.expires <= closing.at)))
 
 
-def expected_closing(cart: Cart) -> Closing | None:
-    """The closing of the open episode that the pending changes hold, if they do."""
+def certain_closing(cart: Cart, clock: int) -> Closing | None:
+    """The closing of the open episode that pending changes hold for certain: an order, or what the clock has passed."""
     lines = cart.lines
     for change in cart.pending:
+        if change.rank != PURCHASE and change.at > clock:
+            continue
         lines = content.after(lines, change)
         closing = closing_of(cart.episode, lines, change)
         if closing is not None:

@@ -31,4 +31,4 @@ class Trigger(Protocol):
         """Decide all that the clock has passed. Called again at the same clock it decides nothing more."""
 
     def lapse(self, customer: Customer, site: SiteNow) -> int:
-        """Until when a held step may still be used, 0 where none is held."""
+        """When a held step must be looked at again though orders are silent, 0 where none is held."""

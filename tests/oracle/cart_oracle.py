@@ -85,9 +85,12 @@ def expect(history: Iterable[Input], rules: Rules, horizon: int) -> dict[str, Ex
 
 
 def people(history: Iterable[Input]) -> dict[tuple[str, tuple[str, str]], list[Happening]]:
-    """Part a history by person, in input order, without resends, tests and events that name nobody."""
+    """Part a history by person, in input order, without resends, tests and events that name nobody.
+
+    An order is one order, in however many revisions a shop sends it: the first that is sent counts.
+    """
     found: dict[tuple[str, tuple[str, str]], list[Happening]] = defaultdict(list)
-    seen: set[tuple[str, tuple[str, str], str]] = set()
+    seen: set[tuple[str, tuple[str, str], str, str]] = set()
     for topic, event, record_time in history:
         if event.get("customer_id") is not None:
             who = ("customer", event["customer_id"])
@@ -95,7 +98,9 @@ def people(history: Iterable[Input]) -> dict[tuple[str, tuple[str, str]], list[H
             who = ("anonymous", event["anonymous_id"])
         else:
             continue
-        identity = (event["site_id"], who, event["event_id"])
+        identity = (event["site_id"], who, "event", event["event_id"])
+        if event["type"] == "purchase":
+            identity = (event["site_id"], who, "order", event["order_id"])
         if event.get("test") or identity in seen:
             continue
         seen.add(identity)
@@ -217,7 +222,7 @@ def due_time(activity: Sequence[int], delay: int) -> int:
 
 
 def consent_records(happenings: Iterable[Happening]) -> list[Record]:
-    """What a person said about marketing messages, the oldest first; ties stay in input order."""
+    """What a person said about marketing messages, the oldest first."""
     records = []
     for at, topic, event in happenings:
         kind, channel = event["type"], event.get("channel")
@@ -229,20 +234,28 @@ def consent_records(happenings: Iterable[Happening]) -> list[Record]:
     return sorted(records, key=lambda record: record.at)
 
 
-def permitted(when: int, records: Sequence[Record]) -> bool:
-    """Whether any channel is allowed at a moment, the moment included: the newest word on a channel holds."""
-    for channel in CHANNELS:
-        words = [r for r in records if r.at <= when and r.channel in (None, channel)]
-        if words and words[-1].granted:
-            return True
-    return False
+def permitted(when: int, records: Sequence[Record], channel: str) -> bool:
+    """Whether a channel is allowed at a moment, the moment included: the newest word on it holds.
+
+    Of words of one moment, one about the channel itself holds over one about all, and a refusal over a permission.
+    """
+    words = [r for r in records if r.at <= when and r.channel in (None, channel)]
+    newest = [r for r in words if r.at == words[-1].at]
+    own = [r for r in newest if r.channel == channel]
+    return bool(newest) and all(r.granted for r in own or newest)
+
+
+def best_channel(when: int, records: Sequence[Record]) -> str | None:
+    """The first channel that is allowed at a moment: the trigger names it, and no other."""
+    return next((channel for channel in CHANNELS if permitted(when, records, channel)), None)
 
 
 def verdict_at(
     due: int, episode: Episode, timeline: Sequence[Happening], records: Sequence[Record], rules: Rules
 ) -> str:
     """What becomes of a step that comes due."""
-    if not permitted(due, records):
+    channel = best_channel(due, records)
+    if channel is None:
         return "blocked:no_permission"
     if value_at(due, timeline) < rules.min_value:
         return "blocked:below_min_value"
@@ -250,7 +263,7 @@ def verdict_at(
     close = episode.closed if episode.closed is not None and due < episode.closed < ends else None
     if close is not None:
         ends = close
-    if any(due < r.at < ends and not permitted(r.at, records) for r in records):
+    if any(due < r.at < ends and not permitted(r.at, records, channel) for r in records):
         return "closed:withdrawn"
     return f"closed:{episode.reason}" if close is not None else "reached"
 

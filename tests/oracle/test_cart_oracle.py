@@ -225,8 +225,30 @@ def test_withdrawal_between_due_and_expiry_cancels() -> None:
     assert [v for *_, v in verdicts(YES, add(0, "e"), stop)] == ["closed:withdrawn"] + ["blocked:no_permission"] * 2
 
 
-def test_withdrawal_of_one_channel_of_many_cancels_nothing() -> None:
-    assert first(YES, add(0, "e"), event("customers", "unsubscribe", 60, "stop", channel="email")) == "reached"
+def test_withdrawal_of_the_channel_that_the_trigger_names_cancels_and_of_another_does_not() -> None:
+    def stop(channel: str) -> Input:
+        return event("customers", "unsubscribe", 60, "stop", channel=channel)
+
+    assert verdicts(YES, add(0, "e"), stop("email"))[:2] == [
+        ("e", 1, 30, "closed:withdrawn"),
+        ("e", 2, 240, "reached"),
+    ]
+    assert first(YES, add(0, "e"), stop("sms")) == "reached"
+
+
+def test_of_words_of_one_moment_the_channels_own_holds_and_then_a_refusal() -> None:
+    email, none = consent(-5, "1", channel="email"), consent(-5, "2", "denied")
+    assert first(add(0, "e"), email, none) == first(add(0, "e"), none, email) == "reached"
+    refused = event("messages", "message_complained", -5, "3", channel="email")
+    assert first(add(0, "e"), email, refused) == first(add(0, "e"), refused, email) == "blocked:no_permission"
+
+
+def test_an_order_that_is_sent_again_under_another_revision_is_one_order() -> None:
+    again = event("orders", "purchase", 40, "o2", order_id="o1", revision=1, value=1, currency="EUR")
+    assert verdicts(YES, add(0, "e1"), purchase(10, "o1"), add(20, "e2"), again, horizon=HOUR) == [
+        ("e1", 1, 10, "never:ordered"),
+        ("e2", 1, 50, "reached"),
+    ]
 
 
 def test_the_earlier_of_order_and_withdrawal_names_the_reason() -> None:

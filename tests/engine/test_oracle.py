@@ -1,0 +1,67 @@
+"""The engine decides what the oracle decides, however the sources are polled, framed, committed and restarted."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.config.durations import DAY
+from tests.engine import worlds
+from tests.engine.harness import (
+    Frames,
+    build_log,
+    fold_log,
+    outcomes,
+    policy_of,
+    sources_of,
+    test_namespace,
+    with_clocks,
+)
+from tests.oracle.cart_oracle import Input, Rules, expect, judge
+
+END = worlds.BASE + 30 * DAY
+NAMESPACE = test_namespace()
+
+
+def log_of(history: list[Input], rules: Rules, random: Random, *, poll: int, share: float, resend: float = 0) -> Frames:
+    sources = sources_of(NAMESPACE, history)
+    with_clocks(NAMESPACE, sources, random, share, END)
+    log, rejects = build_log(NAMESPACE, policy_of(rules), sources, random, poll=poll, resend=resend)
+    assert not rejects
+    return log
+
+
+seeds = st.integers(0, 2**16)
+
+FRAMINGS = [(1, 1.0), (1, 0.3), (7, 0.5), (100, 0.2), (5_000, 0.0)]
+"""Size of a poll, and the share of records that a clock record precedes."""
+
+
+@given(worlds.histories(), worlds.rules, seeds)
+def test_every_framing_decides_what_the_oracle_decides(history: list[Input], rules: Rules, seed: int) -> None:
+    random = Random(seed)
+    expected = expect(history, rules, END)
+    told = []
+    for poll, share in FRAMINGS:
+        log = log_of(history, rules, random, poll=poll, share=share, resend=0.1 if poll == 7 else 0)
+        run = fold_log(log, random, check=True)
+        assert not run.rejects
+        assert judge(run.decisions(), expected) == [], (poll, share)
+        ids = Counter(decision["decision_id"] for decision in run.decisions())
+        assert not [identity for identity, count in ids.items() if count > 1]
+        told.append(outcomes(run))
+    assert all(other == told[0] for other in told)
+
+
+@given(worlds.histories(), worlds.rules, st.sampled_from(FRAMINGS), seeds)
+def test_commits_and_restarts_change_no_byte(
+    history: list[Input], rules: Rules, framing: tuple[int, float], seed: int
+) -> None:
+    random = Random(seed)
+    log = log_of(history, rules, random, poll=framing[0], share=framing[1])
+    told = fold_log(log, random, commit=0).outputs
+    assert fold_log(log, random, commit=1).outputs == told
+    assert fold_log(log, random, commit=0.5, crash=0.5, cache=100).outputs == told
+    assert fold_log(log, random, commit=0.5, crash=1, lose=0.2).outputs == told
