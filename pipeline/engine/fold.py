@@ -144,7 +144,10 @@ _HANDLERS: dict[type, Callable[[Customer, str, Any, SiteNow], str | None]] = {
 def _may_collect(customer: Customer, person: str, packed: int, at: int, site: SiteNow) -> bool:
     """Whether activity may be collected. A page's consent mode speaks for anonymous visitors only."""
     if packed and person[person.index("|") + 1] == "a":
-        customer.grants = dict(permission.record_consent_mode(customer.grants, packed, at, _judged(customer, site)))
+        said = permission.consent_mode(packed)
+        customer.grants = permission.record_consent_mode(customer.grants, said, at, _judged(customer, site))
+        if not said.get(Purpose.COLLECT, True):
+            return False
     return permission.allowed(customer.grants, Purpose.COLLECT, "", site.policy.permission, at)
 
 

@@ -4,7 +4,7 @@ Words reach us in any order, and what is judged is judged as of its own time: so
 are kept beside the one that ruled before. Of words of one moment that about the channel itself rules, then a refusal.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.config.policy import PermissionPolicy
 from pipeline.events.customer import Basis, Purpose
@@ -33,12 +33,19 @@ def record(
     return {**grants, key: tuple([known for known in words if known.at >= ruled][-MAX_WORDS:])}
 
 
-def record_consent_mode(grants: Grants, packed: int, at: int, settled: int) -> Grants:
-    """Enter what a page's consent mode says. A purpose that two signals speak for needs both."""
+def consent_mode(packed: int) -> dict[Purpose, bool]:
+    """What a page's consent mode says of our purposes. One that two signals speak for needs both."""
     said: dict[Purpose, bool] = {}
     for signal, granted in consent.signals(packed):
         for purpose in _CONSENT_MODE.get(signal, ()):
             said[purpose] = granted and said.get(purpose, True)
+    return said
+
+
+def record_consent_mode(
+    grants: dict[str, tuple[Grant, ...]], said: Mapping[Purpose, bool], at: int, settled: int
+) -> dict[str, tuple[Grant, ...]]:
+    """Enter what a page's consent mode said at `at`, where it is news."""
     for purpose, granted in said.items():
         ruling = _ruling(grants, purpose, "", at)
         if not ruling or any(word.granted != granted for word in ruling):

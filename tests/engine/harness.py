@@ -6,7 +6,7 @@ poll gives is framed as ingest does it; frames are folded as a worker does it, w
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -14,13 +14,13 @@ from zlib import crc32
 import msgspec
 
 from pipeline.config.durations import DAY, Millis
-from pipeline.config.namespace import CLOCKED_SOURCES, DECISIONS, Mode, Namespace, new_namespace
+from pipeline.config.namespace import DECISIONS, Mode, Namespace, new_namespace
 from pipeline.config.policy import CartPolicy, OrderPolicy, PermissionPolicy, Policy, SitePolicy, encode_policy
 from pipeline.engine.outputs import Output
 from pipeline.engine.partition import PartitionEngine
 from pipeline.ingest.framing import Framer
 from pipeline.ingest.watermarks import Watermarks
-from pipeline.log.frames import Beat, decode_frame
+from pipeline.log.frames import Beat
 from pipeline.log.persons import anonymous_key, customer_key
 from pipeline.log.rejects import Reject
 from pipeline.state.codec import decode_customer, encode_customer, next_due_of
@@ -115,6 +115,72 @@ def _clock(time: int, at: int) -> tuple[int, bytes | None, bytes, int]:
     return time, None, json.dumps({"type": "clock", "at": at}).encode(), at
 
 
+class LogWriter:
+    """Frames polls and writes the log, as ingest does."""
+
+    def __init__(self, namespace: Namespace, policy: Policy) -> None:
+        self.log: Frames = [[] for _ in range(namespace.partitions)]
+        self.rejects: list[Reject] = []
+        self._framer = Framer(namespace, "test", 1024)
+        self._watermarks = Watermarks(0)
+        self._beats: dict[str, Beat] = {}
+        control = next(number for number, source in enumerate(namespace.sources) if source.topic == CONTROL)
+        self.write(
+            {
+                control: [
+                    Record(0, 0, b"namespace", msgspec.json.encode(namespace)),
+                    Record(1, 0, b"policy", encode_policy(policy)),
+                ]
+            }
+        )
+
+    def write(self, polled: dict[int, list[Any]]) -> None:
+        framed = self._framer.frame(polled.items(), None)
+        self.rejects.extend(framed.rejects)
+        for partition, data in framed.frames:
+            self.log[partition].append(data)
+        for news in framed.beats:
+            known = self._beats.get(news.site, Beat(news.site, 0, 0, 0))
+            self._beats[news.site] = Beat(
+                news.site, max(known.activity, news.activity), max(known.order, news.order), known.orders + news.orders
+            )
+        if marks := self._watermarks.from_clocks(framed.clocks):
+            tick = self._framer.tick(marks, [self._beats[site] for site in sorted(self._beats)])
+            self._beats.clear()
+            for frames in self.log:
+                frames.append(tick)
+
+
+def polls(
+    sources: dict[int, Source], random: Random, poll: int, skew: int | None = None, resend: float = 0.0
+) -> Iterator[dict[int, list[Any]]]:
+    """Poll the sources at random until all is read, at most `poll` records at a time.
+
+    With `skew`, no source is read further ahead of the slowest than so many milliseconds. With `resend`, a source may
+    be read again from some earlier record on.
+    """
+    read = {number: 0 for number, source in sources.items() if source}
+    while left := sorted(number for number, at in read.items() if at < len(sources[number])):
+        if random.random() < resend:
+            back = random.choice(sorted(read))
+            read[back] = random.randint(0, read[back])
+        limit = None if skew is None else min(sources[n][read[n]][0] for n in left) + skew
+        polled: dict[int, list[Any]] = {}
+        room = random.randint(1, poll)
+        for number in random.sample(left, len(left)):
+            source, start = sources[number], read[number]
+            stop = min(len(source), start + room)
+            while limit is not None and stop > start and source[stop - 1][0] > limit:
+                stop -= 1
+            if stop > start:
+                polled[number] = [Record(i, t, k, v) for i, (t, k, v, _) in enumerate(source[start:stop], start)]
+                read[number], room = stop, room - (stop - start)
+            if room <= 0 or (poll < 1_000 and random.random() < 0.5):
+                break
+        if polled:
+            yield polled
+
+
 def build_log(
     namespace: Namespace,
     policy: Policy,
@@ -125,68 +191,11 @@ def build_log(
     skew: int | None = None,
     resend: float = 0.0,
 ) -> tuple[Frames, list[Reject]]:
-    """Poll, frame, and write the log.
-
-    `poll` is how many records a poll takes at most, from sources at random. With `skew`, no source is read further
-    ahead of the slowest than so many milliseconds. With `resend`, a poll may begin again where an earlier one began.
-    """
-    framer = Framer(namespace, "test", 1024)
-    watermarks = Watermarks(0)
-    log: Frames = [[] for _ in range(namespace.partitions)]
-    beats: dict[str, Beat] = {}
-    rejects: list[Reject] = []
-    control = namespace.sources.index(msgspec.convert([CONTROL, 0], type(namespace.sources[0])))
-
-    def write(polled: dict[int, list[Any]]) -> None:
-        framed = framer.frame(polled.items(), None)
-        rejects.extend(framed.rejects)
-        for partition, data in framed.frames:
-            log[partition].append(data)
-        for news in framed.beats:
-            known = beats.get(news.site, Beat(news.site, 0, 0, 0))
-            beats[news.site] = Beat(
-                news.site, max(known.activity, news.activity), max(known.order, news.order), known.orders + news.orders
-            )
-        if marks := watermarks.from_clocks(framed.clocks):
-            tick = framer.tick(marks, [beats[site] for site in sorted(beats)])
-            beats.clear()
-            for frames in log:
-                frames.append(tick)
-
-    write(
-        {
-            control: [
-                Record(0, 0, b"namespace", msgspec.json.encode(namespace)),
-                Record(1, 0, b"policy", encode_policy(policy)),
-            ]
-        }
-    )
-    read = dict.fromkeys((number for number, source in sources.items() if source), 0)
-    while left := {number for number, at in read.items() if at < len(sources[number])}:
-        if resend and random.random() < resend:
-            back = random.choice(sorted(read))
-            read[back] = random.randint(0, read[back])
-            left.add(back)
-        limit = None
-        if skew is not None:
-            limit = min(sources[n][read[n]][0] for n in left) + skew
-        polled: dict[int, list[Any]] = {}
-        room = random.randint(1, poll)
-        for number in random.sample(sorted(left), random.randint(1, len(left)) if poll < 1000 else len(left)):
-            source, start = sources[number], read[number]
-            stop = min(len(source), start + room)
-            if limit is not None:
-                while stop > start and source[stop - 1][0] > limit:
-                    stop -= 1
-            if stop > start:
-                polled[number] = [Record(i, t, k, v) for i, (t, k, v, _) in enumerate(source[start:stop], start)]
-                read[number] = stop
-                room -= stop - start
-            if room <= 0:
-                break
-        if polled:
-            write(polled)
-    return log, rejects
+    """Poll, frame, and write the log."""
+    writer = LogWriter(namespace, policy)
+    for polled in polls(sources, random, poll, skew, resend):
+        writer.write(polled)
+    return writer.log, writer.rejects
 
 
 def fold_log(
@@ -240,11 +249,7 @@ def fold_log(
     return run
 
 
-def test_namespace(partitions: int = 2) -> Namespace:
-    return new_namespace("test", Mode.TEST, partitions)
-
-
-test_namespace.__test__ = False  # type: ignore[attr-defined]
+NAMESPACE = new_namespace("test", Mode.TEST, 2)
 
 
 def outcomes(run: Run) -> dict[str, Any]:
@@ -261,18 +266,9 @@ def outcomes(run: Run) -> dict[str, Any]:
     for trigger, found in got.items():
         kinds = {decision["outcome"] for decision in found}
         last = found[-1]
-        if kinds == {"emitted", "cancelled"} and last["reason"] in CLOSING:
-            told[trigger] = ("closed", last["episode"], last["step"], last["due_at"])
-        elif kinds == {"suppressed"} and last["reason"] in CLOSING and last.get("due_at"):
+        closed = kinds == {"emitted", "cancelled"} or (kinds == {"suppressed"} and last.get("due_at"))
+        if closed and last["reason"] in CLOSING:
             told[trigger] = ("closed", last["episode"], last["step"], last["due_at"])
         else:
             told[trigger] = found
     return told
-
-
-def rows_of(log: Frames) -> int:
-    return sum(len(decode_frame(data).rows) for frames in log for data in frames)
-
-
-Judged = Callable[[Run], None]
-CLOCKED = CLOCKED_SOURCES

@@ -3,26 +3,24 @@
 from collections import Counter
 from random import Random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.durations import DAY
 from tests.engine import worlds
 from tests.engine.harness import (
+    NAMESPACE,
     Frames,
     build_log,
     fold_log,
     outcomes,
     policy_of,
     sources_of,
-    test_namespace,
     with_clocks,
 )
 from tests.oracle.cart_oracle import Input, Rules, expect, judge
 
 END = worlds.BASE + 30 * DAY
-NAMESPACE = test_namespace()
 
 
 def log_of(history: list[Input], rules: Rules, random: Random, *, poll: int, share: float, resend: float = 0) -> Frames:

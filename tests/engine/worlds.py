@@ -106,6 +106,7 @@ def histories(draw: st.DrawFn, size: int = 24) -> list[Input]:
     A record may be written later than its event occurred, or have a clock that runs ahead; it may be sent twice.
     """
     drawn = draw(st.lists(_happening, min_size=1, max_size=size))
+    consent_mode = draw(st.booleans())
     told: list[Input] = []
     for number, ((topic, fields), who, slot, late, again, off, rank) in enumerate(drawn):
         occurred = BASE + slot * GRID + off
@@ -117,6 +118,9 @@ def histories(draw: st.DrawFn, size: int = 24) -> list[Input]:
             **{name: value for name, value in fields.items() if value is not None},
         }
         event["anonymous_id" if who == "v" else "customer_id"] = who
+        if consent_mode and who == "v" and topic in ("shop.clicks", "shop.carts"):
+            state = "granted" if min(occurred, time) // GRID % 3 else "denied"
+            event["context"] = {"consent": {"analytics_storage": state}}
         if topic == "shop.orders" and "order_id" not in event:
             event["order_id"] = event["event_id"]
         if topic == "shop.orders" and event["order_id"] == "o1":

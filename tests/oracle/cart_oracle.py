@@ -75,7 +75,9 @@ class Record(NamedTuple):
 def expect(history: Iterable[Input], rules: Rules, horizon: int) -> dict[str, Expected]:
     """Say what must become of every trigger of a history once all that is due at `horizon` is decided."""
     expected: dict[str, Expected] = {}
-    for (site, _), happenings in people(history).items():
+    for (site, (kind, _)), happenings in people(history).items():
+        if kind == "anonymous":
+            happenings = collected(happenings)
         for found in expect_of_person(happenings, rules, horizon):
             trigger = trigger_id(site, Kind.CART_ABANDONED, found.episode, found.step)
             if trigger in expected:
@@ -106,6 +108,24 @@ def people(history: Iterable[Input]) -> dict[tuple[str, tuple[str, str]], list[H
         seen.add(identity)
         found[event["site_id"], who].append(Happening(min(millis(event["occurred_at"]), record_time), topic, event))
     return found
+
+
+def collected(happenings: Sequence[Happening]) -> list[Happening]:
+    """Leave out what an anonymous visitor did while the pages said that nothing may be collected."""
+    said = [(h.at, state == "granted") for h in happenings if (state := analytics_of(h.event)) is not None]
+    kept = []
+    for happening in happenings:
+        newest = max((at for at, _ in said if at <= happening.at), default=None)
+        refused = not all(granted for at, granted in said if at == newest)
+        if not (refused and happening.topic in ("shop.clicks", "shop.carts")):
+            kept.append(happening)
+    return kept
+
+
+def analytics_of(event: Mapping[str, Any]) -> str | None:
+    """What the page's consent mode says of analytics, None where it says nothing."""
+    consent: Mapping[str, str | None] = (event.get("context") or {}).get("consent") or {}
+    return consent.get("analytics_storage")
 
 
 def millis(occurred_at: str | int) -> int:

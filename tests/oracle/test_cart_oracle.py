@@ -285,6 +285,17 @@ def test_people_and_sites_are_kept_apart() -> None:
     assert first(YES, add(0, "e"), other(anonymous_id="v")) == "never:ordered"
 
 
+def test_what_an_anonymous_visitor_does_not_let_be_collected_does_not_count() -> None:
+    def seen(minute: float, event_id: str, state: str, **who: Any) -> Input:
+        context = {"consent": {"analytics_storage": state}}
+        return add(minute, event_id, context=context, **({"customer_id": None, "anonymous_id": "v"} | who))
+
+    assert verdicts(seen(0, "e", "denied")) == []
+    assert first(seen(0, "e", "granted"), seen(20, "f", "denied")) == "blocked:no_permission"
+    assert verdicts(seen(0, "e", "granted"), seen(20, "f", "denied"))[0][2] == 30
+    assert first(YES, seen(0, "e", "denied", customer_id="c", anonymous_id=None)) == "reached"
+
+
 def test_a_resend_counts_once_and_the_first_of_them() -> None:
     assert first(YES, add(0, "e", price=600), add(1, "e", price=600)) == "blocked:below_min_value"
 
