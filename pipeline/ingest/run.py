@@ -64,6 +64,8 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._newest: dict[int, int] = {}
         self._beats: dict[str, Beat] = {}
         self._held_back: set[int] = set()
+        self._written: dict[TopicPartition, int] = {}
+        self._settled: dict[TopicPartition, int] = {}
         self._ticked = self._committed = 0.0
         self._first: TopicPartition | None = None
         self._error: UserError | None = None
@@ -101,7 +103,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def close(self) -> None:
         """Commit what is in the log, and leave."""
-        if self._error is None and self._committed:
+        if self._error is None:
             await self._commit()
         await self._peers.leave()
         await self._consumer.stop()
@@ -129,8 +131,8 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await self._commit()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Commit before the partitions go to another process."""
-        if revoked and self._committed:
+        """Commit before the partitions go to another process. A poll may be on its way to the log: not that one."""
+        if revoked:
             await self._commit()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
@@ -138,6 +140,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         assigned = list(assigned)
         self._first = next((tp for tp in assigned if tp.topic.endswith(".pipeline.control")), None)
         self._watermarks.keep({self._ids[tp] for tp in assigned})
+        self._settled.clear()  # another process may have committed more since
         try:
             await self._check_sources(assigned)
         except UserError as error:
@@ -153,7 +156,9 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                     f"{tp.topic}-{tp.partition} ends at {ends[tp]} but had been read to {read}: the topic was made "
                     f"anew. Check it, then run `pipeline topics reset-source {tp.topic} {tp.partition}`"
                 )
-            if read is not None and read < begins[tp]:
+            if read is None:
+                self._settled[tp] = begins[tp]  # from now on we know what retention takes unread
+            elif read < begins[tp]:
                 raise UserError(
                     f"{tp.topic}-{tp.partition} begins at {begins[tp]} but had been read only to {read}: retention "
                     f"took {begins[tp] - read} records unread. Accept the loss with `pipeline topics reset-source "
@@ -177,7 +182,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         framed = self._framer.frame(((self._ids[tp], records) for tp, records in polled.items()), now)
         await self._send(framed)
         for tp, records in polled.items():
-            source = self._ids[tp]
+            source, self._written[tp] = self._ids[tp], records[-1].offset + 1
             self._newest[source] = max(self._newest.get(source, 0), max(record.timestamp for record in records))
         for news in framed.beats:
             known = self._beats.get(news.site)
@@ -222,6 +227,8 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             sends = [await self._producer.send(topic, data, partition=p) for p in range(self._namespace.partitions)]
             await asyncio.gather(*sends)
             self._beats.clear()
+        self._settled |= self._written
+        self._written.clear()
 
     async def _peers_behind(self, own: set[int]) -> dict[int, int]:
         """The sources that other processes read and are behind with, with the time up to which they have read them."""
@@ -251,9 +258,15 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             return []
 
     async def _commit(self) -> None:
+        """Commit what is in the log with all that follows from it, watermarks and beats; never the mere position."""
         self._committed = time.monotonic()
+        assigned = self._consumer.assignment()
+        offsets = {tp: offset for tp, offset in self._settled.items() if tp in assigned}
+        if not offsets:
+            return
         try:
-            await self._consumer.commit()
+            await self._consumer.commit(offsets)
+            self._settled = {tp: offset for tp, offset in self._settled.items() if offsets.get(tp) != offset}
         except (CommitFailedError, IllegalStateError):
             logger.info("offsets not committed: the group is rebalancing; what was read is read again and dropped")
         except KafkaError as error:
