@@ -22,6 +22,7 @@ COMMANDS = {
     "ingest": ("pipeline.cli.ingest:ingest", "Read the shop's topics into the log."),
     "worker": ("pipeline.cli.worker:worker", "Fold the log: keep customers, decide, write triggers."),
     "replay": ("pipeline.cli.replay:replay", "Stream a simulated shop or a public log into a namespace."),
+    "verify": ("pipeline.cli.verify:verify", "Prove that nothing was lost, doubled or changed."),
     "schema": ("pipeline.cli.schema:schema", "Write or check the schemas of all topics."),
 }
 """Name: where its click command is, and the line that `pipeline --help` shows. A module is imported when it is used."""

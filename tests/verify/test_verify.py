@@ -1,0 +1,184 @@
+"""Verify finds nothing in what is right, and each kind of wrong: lost, doubled, changed, unread."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
+
+from pipeline.config.errors import UserError
+from pipeline.config.namespace import DECISIONS, LOG, REJECTS
+from pipeline.config.settings import Settings
+from pipeline.kafka.clients import connection
+from pipeline.verify.report import Finding, Report
+from pipeline.verify.run import SOURCES_PART, STATE_PART, verify
+from tests.verify.histories import Tampering, commit_group, poll, write_history
+
+TRIGGERS = "triggers.cart_abandoned"
+ENGINE_REJECTS = "rejects of the engine"
+
+SettingsOf = Callable[..., Settings]
+
+
+def judged(settings: Settings, tampering: Tampering | None = None, keep: Path | None = None) -> Report:
+    async def run() -> Report:
+        await write_history(settings, tampering)
+        return await verify(settings, keep)
+
+    return asyncio.run(run())
+
+
+def once(wanted: str, change: Callable[[list], list]) -> Callable[[str, list], list]:
+    """Change the first non-empty batch of a topic."""
+    done: list[str] = []
+
+    def tamper(topic: str, records: list) -> list:
+        if topic == wanted and records and not done:
+            done.append(topic)
+            return change(list(records))
+        return records
+
+    return tamper
+
+
+def altered(records: list) -> list:
+    key, value, headers = records[0]
+    return [(key, value.replace(b'"step":1', b'"step":2'), headers), *records[1:]]
+
+
+def test_what_is_right_is_clean(settings_of: SettingsOf) -> None:
+    report = judged(settings_of())
+    assert report.clean, list(report.first())
+    assert report.parts[SOURCES_PART].equal > 70
+    assert report.parts[TRIGGERS].equal >= 20
+    assert report.parts[DECISIONS].equal >= 20
+    assert report.parts[ENGINE_REJECTS].equal == 1
+    assert report.parts[STATE_PART].equal > 30
+    assert not any(part.not_judged for part in report.parts.values())
+
+
+@pytest.mark.parametrize("topic", [TRIGGERS, DECISIONS, REJECTS])
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (lambda records: records[1:], Finding.MISSING),
+        (lambda records: [records[0], *records], Finding.DOUBLED),
+        (lambda records: [*records, records[0]], Finding.DOUBLED),
+        (altered, Finding.DIFFERENT),
+    ],
+    ids=["dropped", "doubled", "doubled-later", "altered"],
+)
+def test_a_tampered_output_is_found(
+    settings_of: SettingsOf, topic: str, change: Callable[[list], list], finding: Finding
+) -> None:
+    if topic == REJECTS and finding is Finding.DIFFERENT:
+        change = lambda records: [(k, v.replace(b"JPY", b"USD"), h) for k, v, h in records]  # noqa: E731
+    report = judged(settings_of(), Tampering(outputs=once(topic, change)))
+    part = report.parts[ENGINE_REJECTS if topic == REJECTS else topic]
+    assert part.found == {finding: 1}, list(report.first())
+    assert report.differences == 1
+    assert "c1" not in "".join(report.first())
+
+
+def test_swapped_outputs_are_found(settings_of: SettingsOf) -> None:
+    swap = once(DECISIONS, lambda records: [records[1], records[0], *records[2:]])
+    assert judged(settings_of(), Tampering(outputs=swap)).parts[DECISIONS].found
+
+
+def test_a_row_that_is_not_in_the_log_is_found_by_its_place(settings_of: SettingsOf) -> None:
+    dropped: list[str] = []
+
+    def drop(records: list) -> list:
+        if dropped or len(records) < 3 or not records[0].topic.endswith("shop.carts"):
+            return records
+        dropped.append(f"shop.carts-{records[1].partition}-{records[1].offset}")
+        return [records[0], *records[2:]]
+
+    report = judged(settings_of(), Tampering(rows=drop))
+    assert list(report.first()) == [f"{SOURCES_PART}: missing: {dropped[0]}"]
+
+
+def test_a_frame_that_one_partition_did_not_get_is_found(settings_of: SettingsOf) -> None:
+    report = judged(settings_of(), Tampering(frames=lambda frames: [f for i, f in enumerate(frames) if i != 1]))
+    assert f"{SOURCES_PART}: missing: pipeline.control-0-0 in partition 1 of the log" in list(report.first())
+
+
+def test_a_group_that_is_ahead_of_its_source_is_found(settings_of: SettingsOf) -> None:
+    report = judged(settings_of(), Tampering(ahead=2))
+    assert report.parts[SOURCES_PART].found[Finding.DIFFERENT]
+    assert "the group has committed" in next(report.first())
+
+
+def test_changed_state_is_found(settings_of: SettingsOf) -> None:
+    def change(topic: str, records: list) -> list:
+        if not topic.endswith("changelog"):
+            return records
+        return [(k, v + b"\0" if k.endswith(b"|c4") else v, h) for k, v, h in records]
+
+    report = judged(settings_of(), Tampering(outputs=change))
+    assert report.parts[STATE_PART].found == {Finding.DIFFERENT: 1}
+    assert "c4" not in "".join(report.first())
+
+
+def test_what_is_not_folded_yet_is_no_difference(settings_of: SettingsOf) -> None:
+    report = judged(settings_of(), Tampering(unfolded=1))
+    assert report.clean, list(report.first())
+
+
+def test_outputs_after_the_position_are_judged_by_their_frame(settings_of: SettingsOf) -> None:
+    """The last position rows are withheld, as if their markers were still on the way."""
+
+    def stop(topic: str, records: list) -> list:
+        if topic.endswith("changelog") and len(seen := calls.setdefault(topic, [])) >= 5:
+            return []
+        if topic.endswith("changelog"):
+            seen.append(1)
+        return records
+
+    calls: dict[str, list] = {}
+    report = judged(settings_of(partitions=2), Tampering(outputs=stop, batch=3))
+    assert report.clean, list(report.first())
+    assert report.parts[DECISIONS].beyond > 0
+    assert report.parts[TRIGGERS].beyond > 0
+
+
+def test_another_version_of_the_engine_is_not_judged(settings_of: SettingsOf) -> None:
+    def older(topic: str, records: list) -> list:
+        return [(k, v.replace(b'"engine_version":"1"', b'"engine_version":"0"'), h) for k, v, h in records]
+
+    report = judged(settings_of(), Tampering(outputs=older))
+    assert report.clean, list(report.first())
+    assert report.parts[DECISIONS].equal == 0
+    assert report.parts[DECISIONS].not_judged > 20
+
+
+def test_a_kept_fold_goes_on_where_it_stood_and_outlasts_the_log(settings_of: SettingsOf, tmp_path: Path) -> None:
+    settings = settings_of()
+
+    async def run() -> None:
+        namespace = await write_history(settings)
+        first = await verify(settings, tmp_path)
+        again = await verify(settings, tmp_path)
+        assert first.clean
+        assert again.clean, list(again.first())
+        assert first.events > 60
+        assert again.events == 0
+        client = AIOKafkaAdminClient(**connection(settings.kafka))
+        await client.start()
+        log = TopicPartition(namespace.topic(LOG), 0)
+        await client.delete_records({log: RecordsToDelete(2)})
+        await client.close()
+        with pytest.raises(UserError, match=r"begins at 2.*--keep DIR"):
+            await verify(settings)
+        with pytest.raises(UserError, match=r"begins at 2.*--keep DIR"):
+            await verify(settings, tmp_path / "other")
+        assert (await verify(settings, tmp_path)).clean
+        await commit_group(settings, namespace, await poll(settings, namespace), ahead=1)
+        assert not (await verify(settings, tmp_path)).clean
+        later = await verify(settings, tmp_path)
+        assert later.earlier > 0
+
+    asyncio.run(run())
