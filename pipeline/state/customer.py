@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from pipeline.state.cart import Cart
 
 MAX_CHANNELS = 8
-MAX_ACTIVE = 16
+MAX_ACTIVE = 64
 MAX_ORDERS = 8
 MAX_WORDS = 8
 NEVER = 0

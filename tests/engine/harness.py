@@ -4,6 +4,7 @@ A history is split into source partitions, each in the order of its records; pol
 poll gives is framed as ingest does it; frames are folded as a worker does it, with commits and crashes at random.
 """
 
+import heapq
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ import msgspec
 from pipeline.config.durations import DAY, Millis
 from pipeline.config.namespace import DECISIONS, Mode, Namespace, new_namespace
 from pipeline.config.policy import CartPolicy, OrderPolicy, PermissionPolicy, Policy, SitePolicy, encode_policy
-from pipeline.engine.outputs import Output
+from pipeline.engine.outputs import Output, rfc3339
 from pipeline.engine.partition import PartitionEngine
 from pipeline.ingest.framing import Framer
 from pipeline.ingest.watermarks import Watermarks
@@ -25,7 +26,7 @@ from pipeline.log.persons import anonymous_key, customer_key
 from pipeline.log.rejects import Reject
 from pipeline.state.codec import decode_customer, encode_customer, next_due_of
 from pipeline.state.partition import RESERVED
-from tests.oracle.cart_oracle import Input, Rules, millis
+from tests.oracle.cart_oracle import Expected, Input, Rules, millis
 
 NEVER_SILENT = Millis(3650 * DAY)
 CLOSING = ("ordered", "emptied", "withdrawn")
@@ -109,6 +110,15 @@ def with_clocks(namespace: Namespace, sources: dict[int, Source], random: Random
             told.append((time, key, value, back))
         told.append(_clock(end, end))
         sources[number] = told
+
+
+def with_ticks(
+    namespace: Namespace, sources: dict[int, Source], random: Random, every: int, begin: int, end: int
+) -> None:
+    """Put a clock record into each clocked source every so often, as a replay does; now and then one is left out."""
+    for number in namespace.clocked():
+        ticks = [_clock(at, at) for at in range(begin, end, every) if random.random() < 0.9]
+        sources[number] = [*heapq.merge(sources[number], ticks, key=lambda record: record[0]), _clock(end, end)]
 
 
 def _clock(time: int, at: int) -> tuple[int, bytes | None, bytes, int]:
@@ -250,6 +260,18 @@ def fold_log(
 
 
 NAMESPACE = new_namespace("test", Mode.TEST, 2)
+
+
+def wrongly_due(run: Run, expected: Mapping[str, Expected]) -> list[str]:
+    """Decisions whose step came due at another time than the oracle says."""
+    return [
+        f"{decision['episode']} step {decision['step']}: due {decision['due_at']}, not {rfc3339(want.due_ms)}"
+        for decision in run.decisions()
+        if decision.get("due_at")
+        and (want := expected.get(decision["trigger_id"])) is not None
+        and not want.verdict.startswith("never")
+        and decision["due_at"] != rfc3339(want.due_ms)
+    ]
 
 
 def outcomes(run: Run) -> dict[str, Any]:

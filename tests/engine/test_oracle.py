@@ -6,10 +6,11 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.durations import DAY
+from pipeline.config.durations import DAY, Millis
 from tests.engine import worlds
 from tests.engine.harness import (
     NAMESPACE,
+    NEVER_SILENT,
     Frames,
     build_log,
     fold_log,
@@ -17,16 +18,28 @@ from tests.engine.harness import (
     policy_of,
     sources_of,
     with_clocks,
+    wrongly_due,
 )
 from tests.oracle.cart_oracle import Input, Rules, expect, judge
 
 END = worlds.BASE + 30 * DAY
 
 
-def log_of(history: list[Input], rules: Rules, random: Random, *, poll: int, share: float, resend: float = 0) -> Frames:
+def log_of(
+    history: list[Input],
+    rules: Rules,
+    random: Random,
+    *,
+    poll: int,
+    share: float,
+    resend: float = 0,
+    silent_after: int = NEVER_SILENT,
+) -> Frames:
     sources = sources_of(NAMESPACE, history)
     with_clocks(NAMESPACE, sources, random, share, END)
-    log, rejects = build_log(NAMESPACE, policy_of(rules), sources, random, poll=poll, resend=resend)
+    log, rejects = build_log(
+        NAMESPACE, policy_of(rules, silent_after=Millis(silent_after)), sources, random, poll=poll, resend=resend
+    )
     assert not rejects
     return log
 
@@ -47,18 +60,21 @@ def test_every_framing_decides_what_the_oracle_decides(history: list[Input], rul
         run = fold_log(log, random, check=True)
         assert not run.rejects
         assert judge(run.decisions(), expected) == [], (poll, share)
+        assert wrongly_due(run, expected) == [], (poll, share)
         ids = Counter(decision["decision_id"] for decision in run.decisions())
         assert not [identity for identity, count in ids.items() if count > 1]
         told.append(outcomes(run))
     assert all(other == told[0] for other in told)
 
 
-@given(worlds.histories(), worlds.rules, st.sampled_from(FRAMINGS), seeds)
+@given(
+    worlds.histories(), worlds.rules, st.sampled_from(FRAMINGS), seeds, st.sampled_from([NEVER_SILENT, 3 * worlds.GRID])
+)
 def test_commits_and_restarts_change_no_byte(
-    history: list[Input], rules: Rules, framing: tuple[int, float], seed: int
+    history: list[Input], rules: Rules, framing: tuple[int, float], seed: int, silent_after: int
 ) -> None:
     random = Random(seed)
-    log = log_of(history, rules, random, poll=framing[0], share=framing[1])
+    log = log_of(history, rules, random, poll=framing[0], share=framing[1], silent_after=silent_after)
     told = fold_log(log, random, commit=0).outputs
     assert fold_log(log, random, commit=1).outputs == told
     assert fold_log(log, random, commit=0.5, crash=0.5, cache=100).outputs == told
