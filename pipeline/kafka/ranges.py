@@ -13,6 +13,8 @@ from pipeline.kafka.clients import ANSWER_TIMEOUT_MS, connection, kafka_errors
 FIRST_WINDOW = 64
 """Offsets looked at first when searching backwards; the last transaction usually fits."""
 WINDOW_GROWTH = 8
+POLL_MS = 50
+"""A stretch may end with a transaction's marker, which no poll returns: so polls are short."""
 SETTLE_SECONDS = 60.0
 """Longest wait for open transactions: well over the time after which the broker aborts one."""
 
@@ -21,7 +23,7 @@ async def read_range(consumer: AIOKafkaConsumer, tp: TopicPartition, start: int,
     """Batches of the records from `start` below `end`. The consumer must have `tp` assigned."""
     consumer.seek(tp, start)
     while await consumer.position(tp) < end:
-        batches = await consumer.getmany(tp, timeout_ms=200)
+        batches = await consumer.getmany(tp, timeout_ms=POLL_MS)
         records = [record for record in batches.get(tp, []) if record.offset < end]
         if records:
             yield records
@@ -48,6 +50,16 @@ async def newest_rows(
     return found
 
 
+def know(consumer: AIOKafkaConsumer, places: Iterable[TopicPartition]) -> None:
+    """Make a consumer ask for the metadata of all these at once, before their offsets are asked for.
+
+    Otherwise it finds out topic by topic, with a pause each. Assigns them, without reading.
+    """
+    places = list(places)
+    consumer.assign(places)
+    consumer.pause(*places)
+
+
 async def high_watermarks(settings: Settings, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
     """The next offsets, those of open transactions included."""
     places = list(places)
@@ -57,6 +69,7 @@ async def high_watermarks(settings: Settings, places: Iterable[TopicPartition]) 
     with kafka_errors(settings):
         try:
             await client.start()
+            know(client, places)
             ends: dict[TopicPartition, int] = await client.end_offsets(places)
             return ends
         finally:
@@ -72,6 +85,7 @@ async def settled_ends(
     below these offsets and readable, or aborted. Raises UserError where a transaction stays open.
     """
     ends = await high_watermarks(settings, places)
+    know(consumer, ends)
     waiting = set(ends)
     try:
         async with asyncio.timeout(SETTLE_SECONDS):

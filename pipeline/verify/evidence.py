@@ -11,7 +11,7 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import CHANGELOG, ECHO, LOG, OUTPUTS, REJECTS, Namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.groups import group_offsets, ingest_group
-from pipeline.kafka.ranges import high_watermarks, newest_rows, read_range, settled_ends
+from pipeline.kafka.ranges import high_watermarks, know, newest_rows, read_range, settled_ends
 from pipeline.state.partition import POSITION_KEY, Position, decode_position
 from pipeline.verify.sources import CONTROL, RESET_PREFIX, Bounds
 
@@ -54,6 +54,7 @@ async def gather(settings: Settings, namespace: Namespace, consumer: AIOKafkaCon
     begins = await consumer.beginning_offsets(ours)
     sources = [TopicPartition(namespace.topic(s.topic), s.partition) for s in namespace.sources]
     source_ends = await high_watermarks(settings, sources)
+    know(consumer, sources)
     source_begins = await consumer.beginning_offsets(sources)
     bounds = [Bounds(source_begins[tp], source_ends[tp], committed.get(tp, 0), resets.get(tp, -1)) for tp in sources]
     return Evidence(standings, bounds, begins, ends)

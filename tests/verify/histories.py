@@ -95,9 +95,9 @@ async def write_history(settings: Settings, tampering: Tampering | None = None, 
                     await send(producer, namespace, REJECTS, reject.partition % 2, key, encode(reject))
                 for echo in framed.echoes:
                     headers = [("source", reject_key(echo.source.topic, echo.source.partition, echo.offset))]
-                    place = namespace.topic("echo")
+                    echoes = namespace.topic("echo")
                     await producer.send_and_wait(
-                        place, echo.value, partition=echo.source.partition % 2, headers=headers
+                        echoes, echo.value, partition=echo.source.partition % 2, headers=headers
                     )
         for minute in (35, 50):
             tick = framer.tick([Mark(n, START + minute * MINUTE) for n in namespace.clocked()], [])
