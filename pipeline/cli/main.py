@@ -23,6 +23,7 @@ COMMANDS = {
     "worker": ("pipeline.cli.worker:worker", "Fold the log: keep customers, decide, write triggers."),
     "replay": ("pipeline.cli.replay:replay", "Stream a simulated shop or a public log into a namespace."),
     "verify": ("pipeline.cli.verify:verify", "Prove that nothing was lost, doubled or changed."),
+    "why": ("pipeline.cli.why:why", "Tell one customer's story, and why they got what they got."),
     "schema": ("pipeline.cli.schema:schema", "Write or check the schemas of all topics."),
 }
 """Name: where its click command is, and the line that `pipeline --help` shows. A module is imported when it is used."""

@@ -1,0 +1,86 @@
+"""`pipeline why`: one customer's story, and why they got what they got."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.main import example, pass_settings
+from pipeline.cli.output import print_table
+from pipeline.config.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.explain.story import Story
+
+
+@click.command(
+    short_help="Tell one customer's story, and why they got what they got.",
+    epilog=example("pipeline why my-shop c-1001", "pipeline why my-shop 5b1c9e --anonymous --json"),
+)
+@click.argument("site")
+@click.argument("person")
+@click.option("--anonymous", is_flag=True, help="PERSON is the id of an anonymous visitor, not of a customer.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON document; times are epoch milliseconds.")
+@pass_settings
+def why(settings: Settings, site: str, person: str, anonymous: bool, as_json: bool) -> None:
+    """Tell the story of one customer of SITE in the order of time, every decision with its reason, and how they stand.
+
+    PERSON is the customer's id as the shop publishes it. Times are UTC. What retention has taken from the log is not
+    told. This shows personal data: it is for those who may see it.
+    """
+    import msgspec
+
+    from pipeline.explain.story import tell
+    from pipeline.log.persons import anonymous_key, customer_key
+
+    key = anonymous_key(site, person) if anonymous else customer_key(site, person)
+    story = asyncio.run(tell(settings, key))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(story), indent=2))
+    else:
+        _print(story)
+
+
+def _print(story: "Story") -> None:
+    from pipeline.explain.words import moment
+
+    marks = {"event": ""}
+    print_table(
+        ("when (UTC)", "", "what"),
+        ((moment(e.at), marks.get(e.what, e.what), e.text) for e in story.entries),
+    )
+    clock = moment(story.clock) if story.clock else "has not started"
+    click.echo(f"\nNow (partition {story.partition}, the log's clock: {clock}):")
+    if story.now is None:
+        click.echo("  nothing is kept of this person.")
+        return
+    for line in _present(story.now):
+        click.echo(f"  {line}")
+
+
+def _present(now: dict[str, Any]) -> list[str]:
+    from pipeline.explain.words import moment, money
+
+    lines = []
+    for name, label in (("seen", "last seen"), ("ordered", "last order"), ("next_timer", "looked at again")):
+        if now[name]:
+            lines.append(f"{label}: {moment(now[name])}")
+    cart = [
+        f"{line['quantity']} x {line['sku']}"
+        + (f" ({money(line['price'], line['currency'])})" if line["price"] is not None else "")
+        for line in now["cart"]
+    ]
+    lines.append(f"cart: {', '.join(cart) or 'empty'}" + (f", worth {now['worth']}" if now["worth"] else ""))
+    if now["reminder"]:
+        decided = now["reminder"]["steps_decided"]
+        held = ", held while the shop's orders are silent" if now["reminder"]["held"] else ""
+        lines.append(
+            f"cart reminder: open since {moment(now['reminder']['opened'])}, "
+            f"{f'step {decided} decided' if decided else 'no step decided yet'}{held}"
+        )
+        lines += [
+            f"  step {e['step']} on {e['channel']}{', sent' if e['sent'] else ''}, expires {moment(e['expires'])}"
+            for e in now["reminder"]["emitted"]
+        ]
+    lines += [f"{purpose}: {', '.join(where) or 'not allowed'}" for purpose, where in now["permissions"].items()]
+    return lines

@@ -1,0 +1,71 @@
+"""How a person stands now, by the newest rows of the changelog."""
+
+from typing import Any
+
+from msgspec import msgpack
+
+from pipeline.config.policy import Policy, decode_policy
+from pipeline.events.customer import Purpose
+from pipeline.explain.events import purpose_in_words
+from pipeline.explain.words import money
+from pipeline.log.rows import PolicyRow
+from pipeline.policy.permission import allowed
+from pipeline.state.cart import Cart
+from pipeline.state.customer import Customer
+
+
+def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[str, Any]:
+    """Describe a customer as of the log's clock, in values that JSON knows; times are epoch milliseconds."""
+    rules = policy.site(site)
+    now: dict[str, Any] = {
+        "seen": customer.seen or None,
+        "ordered": customer.ordered or None,
+        "next_timer": customer.next_due or None,
+        "cart": _cart(customer.cart),
+        "worth": None,
+        "reminder": None,
+        "permissions": {
+            purpose_in_words(purpose): _permission(customer, purpose, clock, policy, site)
+            for purpose in (Purpose.MARKETING_MESSAGE, Purpose.PROFILE, Purpose.COLLECT)
+        },
+    }
+    if customer.bot:
+        now["bot"] = customer.bot
+    cart = customer.cart
+    if cart is not None and cart.lines:
+        now["worth"] = money(sum(line.worth * line.quantity for line in cart.lines), rules.currency)
+    if cart is not None and cart.episode is not None:
+        episode = cart.episode
+        now["reminder"] = {
+            "opened": episode.opened,
+            "steps_decided": episode.decided,
+            "held": episode.held,
+            "emitted": [
+                {"step": e.step, "channel": e.channel, "expires": e.expires, "sent": e.sent} for e in episode.emitted
+            ],
+        }
+    return now
+
+
+def policy_of(stored: bytes | None) -> Policy:
+    """The policy in force, from its row."""
+    return Policy() if stored is None else decode_policy(msgpack.decode(stored, type=PolicyRow).body)
+
+
+def _cart(cart: Cart | None) -> list[dict[str, Any]]:
+    if cart is None:
+        return []
+    return [
+        {"sku": line.sku, "quantity": line.quantity, "price": line.price if line.price >= 0 else None}
+        | {"currency": line.currency}
+        | ({"left_over_by_an_order": True} if line.dormant else {})
+        for line in cart.lines
+    ]
+
+
+def _permission(customer: Customer, purpose: Purpose, clock: int, policy: Policy, site: str) -> list[str]:
+    """Where it is allowed: channels of a message, `yes` for others; empty for no."""
+    rules = policy.site(site).permission
+    if purpose is Purpose.MARKETING_MESSAGE:
+        return [c.value for c in rules.channels if allowed(customer.grants, purpose, c.value, rules, clock)]
+    return ["yes"] if allowed(customer.grants, purpose, "", rules, clock) else []
