@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import KafkaError, ProducerFenced
 
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import CHANGELOG, LOG, Namespace
@@ -71,7 +71,7 @@ class Runner:
         self._queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(QUEUE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._seeker: asyncio.Task[None] | None = None
-        self._behind = False
+        self._missed = False
         self.ready = False
         self.next_offset = 0
         """The offset of the log that the queue waits for."""
@@ -93,10 +93,10 @@ class Runner:
         """Take a frame from the agent, or leave it: what is left is read again. Never waits."""
         if not self.ready or offset < self.next_offset:
             return
-        if offset > self.next_offset:
+        if self._queue.full():
+            self._missed = True
+        elif offset > self.next_offset:
             self._seek_soon()
-        elif self._queue.full():
-            self._behind = True
         else:
             self._queue.put_nowait((offset, data))
             self.next_offset = offset + 1
@@ -175,8 +175,7 @@ class Runner:
             elif not frames:
                 written = time.monotonic()
             self._metrics.clock(self._partition, engine.clock.now, engine.held_sites)
-            if self._behind and self._queue.empty():
-                self._behind = False
+            if self._missed and self._queue.empty():
                 self._seek_soon()
 
     async def _take(self, patience: float) -> list[tuple[int, bytes]]:
@@ -193,19 +192,29 @@ class Runner:
         return frames
 
     def _seek_soon(self) -> None:
+        self._missed = True
         if self._seeker is None or self._seeker.done():
             self._seeker = self._spawn(self._seek())
 
     async def _seek(self) -> None:
-        """Seek to the next offset until it arrives. One task a partition."""
-        expected = self.next_offset
+        """Seek to the next offset until it arrives, and again where frames were left meanwhile. One task a partition."""
         await asyncio.sleep(SEEK_AFTER)
-        while self.ready and self.next_offset == expected:
-            _, end = await self._log.bounds(self._partition)
-            if expected >= end:
-                return
-            await self._log.seek(self._partition, expected)
-            await asyncio.sleep(SEEK_AGAIN)
+        while self.ready and self._missed:
+            expected, patience = self.next_offset, time.monotonic() + SEEK_AGAIN
+            try:
+                _, end = await self._log.bounds(self._partition)
+                self._missed = False
+                if expected < end:
+                    await self._log.seek(self._partition, expected)
+            except KafkaError as error:
+                logger.warning("partition %d: no seek to %d: %s", self._partition, expected, type(error).__name__)
+                end = expected + 1
+            while self.next_offset == expected < end and time.monotonic() < patience:
+                await asyncio.sleep(SEEK_AFTER)
+            if self.next_offset == expected < end:
+                self._missed = True
+            while self._missed and not self._queue.empty():
+                await asyncio.sleep(SEEK_AFTER)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

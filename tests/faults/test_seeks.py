@@ -1,0 +1,67 @@
+"""Frames that a full queue could not take are read again, also where the log ends behind them and nothing follows."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.config.settings import Settings
+from pipeline.worker.runner import Runner
+
+FRAMES = 300
+
+
+class BurstingLog:
+    """Delivers all that there is at once, as fast as it can, from wherever it is asked to."""
+
+    runner: Any
+
+    def __init__(self) -> None:
+        self.seeks: list[int] = []
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        return 0, FRAMES
+
+    async def seek(self, partition: int, offset: int) -> None:
+        self.seeks.append(offset)
+        for number in range(offset, FRAMES):
+            self.runner.offer(number, b"frame")
+
+
+@pytest.fixture
+def runner(namespace) -> Runner:
+    def ignore(*_: object) -> None:
+        pass
+
+    where = SimpleNamespace(name=namespace())
+    metrics = SimpleNamespace(clock=ignore)
+    return Runner(Settings(), where, 0, {}, BurstingLog(), metrics, ignore)  # type: ignore[arg-type]
+
+
+def test_a_burst_longer_than_the_queue(runner: Any) -> None:
+    applied: list[int] = []
+
+    def apply(offset: int, _: bytes) -> None:
+        applied.append(offset)
+        engine.position.offset = offset + 1
+
+    engine = SimpleNamespace(
+        apply=apply, pending=False, position=SimpleNamespace(offset=0), clock=SimpleNamespace(now=0), held_sites=[]
+    )
+
+    async def run() -> None:
+        runner._log.runner, runner.ready = runner, True
+        folding = asyncio.create_task(runner._fold(engine, None, None, 0))
+        runner._seek_soon()
+        try:
+            async with asyncio.timeout(4.5):
+                while len(applied) < FRAMES:
+                    await asyncio.sleep(0.05)
+        finally:
+            folding.cancel()
+            await runner.close()
+
+    asyncio.run(run())
+    assert applied == list(range(FRAMES))
+    assert len(runner._log.seeks) <= FRAMES // 64 + 3
