@@ -113,11 +113,20 @@ def with_clocks(namespace: Namespace, sources: dict[int, Source], random: Random
 
 
 def with_ticks(
-    namespace: Namespace, sources: dict[int, Source], random: Random, every: int, begin: int, end: int
+    namespace: Namespace,
+    sources: dict[int, Source],
+    random: Random,
+    every: int,
+    span: tuple[int, int],
+    end: int,
+    lag: int = 0,
 ) -> None:
-    """Put a clock record into each clocked source every so often, as a replay does; now and then one is left out."""
+    """Put a clock record into each clocked source every so often in `span`, as a replay does, and the last at `end`.
+
+    `lag` is how late an event may be written. Now and then one is left out.
+    """
     for number in namespace.clocked():
-        ticks = [_clock(at, at) for at in range(begin, end, every) if random.random() < 0.9]
+        ticks = [_clock(at, at - lag) for at in range(*span, every) if random.random() < 0.9]
         sources[number] = [*heapq.merge(sources[number], ticks, key=lambda record: record[0]), _clock(end, end)]
 
 

@@ -1,5 +1,6 @@
 """The engine decides what the oracle decides, however the sources are polled, framed, committed and restarted."""
 
+import os
 from collections import Counter
 from random import Random
 
@@ -18,6 +19,7 @@ from tests.engine.harness import (
     policy_of,
     sources_of,
     with_clocks,
+    with_ticks,
     wrongly_due,
 )
 from tests.oracle.cart_oracle import Input, Rules, expect, judge
@@ -31,28 +33,31 @@ def log_of(
     random: Random,
     *,
     poll: int,
-    share: float,
+    share: float | None,
     resend: float = 0,
     silent_after: int = NEVER_SILENT,
 ) -> Frames:
     sources = sources_of(NAMESPACE, history)
-    with_clocks(NAMESPACE, sources, random, share, END)
-    log, rejects = build_log(
-        NAMESPACE, policy_of(rules, silent_after=Millis(silent_after)), sources, random, poll=poll, resend=resend
-    )
+    skew = None
+    if share is None:
+        skew = worlds.GRID
+        with_ticks(NAMESPACE, sources, random, worlds.GRID, (worlds.BASE, worlds.LAST), END, 3 * worlds.GRID + 2)
+    else:
+        with_clocks(NAMESPACE, sources, random, share, END)
+    policy = policy_of(rules, silent_after=Millis(silent_after))
+    log, rejects = build_log(NAMESPACE, policy, sources, random, poll=poll, skew=skew, resend=resend)
     assert not rejects
     return log
 
 
 seeds = st.integers(0, 2**16)
 
-FRAMINGS = [(1, 1.0), (1, 0.3), (7, 0.5), (100, 0.2), (5_000, 0.0)]
-"""Size of a poll, and the share of records that a clock record precedes."""
+FRAMINGS: list[tuple[int, float | None]] = [(1, None), (1, 0.3), (7, 0.5), (100, 0.2), (5_000, 0.0)]
+"""Size of a poll, and the share of records that a clock record precedes; None: all sources are read side by side, with
+a clock record a slot, as in a live log."""
 
 
-@given(worlds.histories(), worlds.rules, seeds)
-def test_every_framing_decides_what_the_oracle_decides(history: list[Input], rules: Rules, seed: int) -> None:
-    random = Random(seed)
+def check_framings(history: list[Input], rules: Rules, random: Random) -> None:
     expected = expect(history, rules, END)
     told = []
     for poll, share in FRAMINGS:
@@ -67,11 +72,8 @@ def test_every_framing_decides_what_the_oracle_decides(history: list[Input], rul
     assert all(other == told[0] for other in told)
 
 
-@given(
-    worlds.histories(), worlds.rules, st.sampled_from(FRAMINGS), seeds, st.sampled_from([NEVER_SILENT, 3 * worlds.GRID])
-)
-def test_commits_and_restarts_change_no_byte(
-    history: list[Input], rules: Rules, framing: tuple[int, float], seed: int, silent_after: int
+def check_restarts(
+    history: list[Input], rules: Rules, framing: tuple[int, float | None], seed: int, silent_after: int
 ) -> None:
     random = Random(seed)
     log = log_of(history, rules, random, poll=framing[0], share=framing[1], silent_after=silent_after)
@@ -79,3 +81,34 @@ def test_commits_and_restarts_change_no_byte(
     assert fold_log(log, random, commit=1).outputs == told
     assert fold_log(log, random, commit=0.5, crash=0.5, cache=100).outputs == told
     assert fold_log(log, random, commit=0.5, crash=1, lose=0.2).outputs == told
+
+
+@given(worlds.histories(), worlds.rules, seeds)
+def test_every_framing_decides_what_the_oracle_decides(history: list[Input], rules: Rules, seed: int) -> None:
+    check_framings(history, rules, Random(seed))
+
+
+SILENCES = [NEVER_SILENT, 3 * worlds.GRID]
+
+
+@given(worlds.histories(), worlds.rules, st.sampled_from(FRAMINGS), seeds, st.sampled_from(SILENCES))
+def test_commits_and_restarts_change_no_byte(
+    history: list[Input], rules: Rules, framing: tuple[int, float | None], seed: int, silent_after: int
+) -> None:
+    check_restarts(history, rules, framing, seed, silent_after)
+
+
+WORLDS = int(os.environ.get("WORLDS", "600"))
+
+
+def test_random_worlds_are_decided_as_the_oracle_does() -> None:
+    for seed in range(WORLDS):
+        random = Random(seed)
+        check_framings(worlds.random_history(random), worlds.random_rules(random), random)
+
+
+def test_random_worlds_outlast_restarts() -> None:
+    for seed in range(WORLDS // 2):
+        random = Random(seed)
+        history, rules = worlds.random_history(random), worlds.random_rules(random)
+        check_restarts(history, rules, random.choice(FRAMINGS), seed, random.choice(SILENCES))

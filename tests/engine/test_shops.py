@@ -64,7 +64,7 @@ def run_of(shop: str, poll: int, every: int) -> Run:
     begin = inputs[0][2]
     random = Random(poll)
     sources = sources_of(NAMESPACE, inputs)
-    with_ticks(NAMESPACE, sources, random, every, begin, end)
+    with_ticks(NAMESPACE, sources, random, every, (begin, end), end)
     log, rejects = build_log(NAMESPACE, policy_of(RULES, SHOPS[shop][1]), sources, random, poll=poll, skew=HOUR)
     assert not rejects
     return fold_log(log, random, commit=0.02, crash=0.1, cache=20_000)

@@ -1,5 +1,7 @@
 """Small worlds: few people, few products, times on a coarse grid, so that ties and boundary cases happen."""
 
+from collections.abc import Iterable
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -8,16 +10,28 @@ from tests.oracle.cart_oracle import Input, Rules
 
 GRID = 10 * 60_000
 BASE = 1_700_000_000_000
+LAST = BASE + 60 * GRID
 SITE = "s"
+PEOPLE = ("c1", "c2", "v")
 SKUS = ("a", "b", "c")
+
+STEPS = [(3 * GRID,), (3 * GRID, 6 * GRID), (2 * GRID, 5 * GRID, 12 * GRID), (3 * GRID, 4 * GRID)]
+EXPIRIES = [2 * GRID, 6 * GRID, 40 * GRID]
+LAGS = [0, 0, 3 * GRID, 5 * GRID]
 
 rules = st.builds(
     Rules,
-    steps=st.sampled_from([(3 * GRID,), (3 * GRID, 6 * GRID), (2 * GRID, 5 * GRID, 12 * GRID), (3 * GRID, 4 * GRID)]),
+    steps=st.sampled_from(STEPS),
     min_value=st.sampled_from([0, 1_000]),
-    expires_after=st.sampled_from([2 * GRID, 6 * GRID, 40 * GRID]),
-    offline_lag=st.sampled_from([0, 0, 3 * GRID, 5 * GRID]),
+    expires_after=st.sampled_from(EXPIRIES),
+    offline_lag=st.sampled_from(LAGS),
 )
+
+
+def random_rules(random: Random) -> Rules:
+    """Rules as `rules` gives."""
+    return Rules(random.choice(STEPS), random.choice([0, 0, 1_000]), random.choice(EXPIRIES), random.choice(LAGS))
+
 
 _item = st.fixed_dictionaries(
     {"item_id": st.sampled_from(SKUS), "quantity": st.sampled_from([0, 1, 1, 2, 3])},
@@ -101,13 +115,112 @@ _happening = st.tuples(
 
 @st.composite
 def histories(draw: st.DrawFn, size: int = 24) -> list[Input]:
-    """A history in the order in which its records are written, by their time.
+    """A history in the order in which its records are written, by their time."""
+    drawn = draw(st.lists(_happening, min_size=draw(st.sampled_from([1, 1, 8, 16])), max_size=size))
+    return history_of(drawn, draw(st.sampled_from([PEOPLE, ("c1",), ()])), consent_mode=draw(st.booleans()))
+
+
+def random_history(random: Random, size: int = 40) -> list[Input]:
+    """A history as `histories` gives, not for shrinking, but with more of what is rare there."""
+    drawn = []
+    for _ in range(random.randint(5, size)):
+        topic = random.choices(list(_LIKELY), [share for share, _ in _LIKELY.values()])[0]
+        fields = {name: _value(random, choices) for name, choices in random.choice(_LIKELY[topic][1]).items()}
+        late, again = random.choice([0, 0, 0, 0, 0, -1, 1, 3]), random.random() < 0.1
+        off = random.choice([0] * 9 + [1, -1])
+        drawn.append(
+            ((topic, fields), random.choice(PEOPLE), random.randint(0, 45), late, again, off, random.randint(0, 9))
+        )
+    return history_of(drawn, [who for who in PEOPLE if random.random() < 0.8], consent_mode=random.random() < 0.5)
+
+
+def _value(random: Random, choices: Any) -> Any:
+    if choices is ITEMS:
+        return [_random_item(random) for _ in range(random.choice([0, 1, 1, 1, 2, 3]))]
+    return random.choice(choices) if isinstance(choices, list) else choices
+
+
+def _random_item(random: Random) -> dict[str, Any]:
+    item: dict[str, Any] = {"item_id": random.choice(SKUS), "quantity": random.choice([0, 1, 1, 1, 2, 3])}
+    price = random.choice([None, 0, 400, 1_000, 2_500, 2_500])
+    return item if price is None else {**item, "price": price}
+
+
+ITEMS = object()
+_VERSIONS = [0, 1, 2]
+_CHANNELS = [None, None, None, "email", "email", "sms", "voice"]
+_LIKELY: dict[str, tuple[int, list[dict[str, Any]]]] = {
+    "shop.carts": (
+        9,
+        [
+            *[{"type": "add_to_cart", "items": ITEMS, "cart_version": _VERSIONS}] * 5,
+            {"type": "remove_from_cart", "items": ITEMS, "cart_version": _VERSIONS},
+            {"type": "update_cart", "items": ITEMS, "cart_version": _VERSIONS},
+            {"type": "cart_snapshot", "items": ITEMS, "cart_version": _VERSIONS},
+            {"type": ["clear_cart", "begin_checkout"], "cart_version": _VERSIONS},
+        ],
+    ),
+    "shop.clicks": (4, [{"type": "page_view"}]),
+    "shop.orders": (
+        3,
+        [
+            *[
+                {
+                    "type": "purchase",
+                    "value": 1,
+                    "currency": "EUR",
+                    "channel": ["online", "offline"],
+                    "order_id": [None, None, None, "o1"],
+                }
+            ]
+            * 4,
+            {"type": ["order_cancelled", "order_shipped"], "order_id": "o1"},
+        ],
+    ),
+    "shop.customers": (
+        2,
+        [
+            {
+                "type": "consent_update",
+                "purpose": "marketing_message",
+                "status": ["granted", "granted", "denied"],
+                "basis": ["consent", "consent", "consent", "soft_opt_in", "legitimate_interest"],
+                "channel": _CHANNELS,
+            },
+            {"type": "consent_update", "purpose": "marketing_message", "status": "granted"},
+            {"type": "unsubscribe", "channel": _CHANNELS},
+        ],
+    ),
+    "shop.messages": (
+        1,
+        [{"type": ["message_unsubscribed", "message_complained", "message_clicked"], "channel": _CHANNELS}],
+    ),
+}
+
+
+def history_of(drawn: list[Any], granted: Iterable[str], *, consent_mode: bool) -> list[Input]:
+    """Put drawn happenings in the order in which their records are written.
 
     A record may be written later than its event occurred, or have a clock that runs ahead; it may be sent twice.
+    Those in `granted` allow messages from before the first slot on. With `consent_mode` the pages of the anonymous
+    visitor say what may be collected.
     """
-    drawn = draw(st.lists(_happening, min_size=1, max_size=size))
-    consent_mode = draw(st.booleans())
-    told: list[Input] = []
+    told: list[Input] = [
+        (
+            "shop.customers",
+            {
+                "event_id": f"yes-{who}",
+                "site_id": SITE,
+                "occurred_at": BASE - GRID,
+                "type": "consent_update",
+                "purpose": "marketing_message",
+                "status": "granted",
+                **_who(who),
+            },
+            BASE - GRID,
+        )
+        for who in granted
+    ]
     for number, ((topic, fields), who, slot, late, again, off, rank) in enumerate(drawn):
         occurred = BASE + slot * GRID + off
         time = occurred + late * GRID
@@ -116,17 +229,19 @@ def histories(draw: st.DrawFn, size: int = 24) -> list[Input]:
             "site_id": SITE,
             "occurred_at": occurred,
             **{name: value for name, value in fields.items() if value is not None},
+            **_who(who),
         }
-        event["anonymous_id" if who == "v" else "customer_id"] = who
         if consent_mode and who == "v" and topic in ("shop.clicks", "shop.carts"):
             state = "granted" if min(occurred, time) // GRID % 3 else "denied"
             event["context"] = {"consent": {"analytics_storage": state}}
-        if topic == "shop.orders" and "order_id" not in event:
-            event["order_id"] = event["event_id"]
-        if topic == "shop.orders" and event["order_id"] == "o1":
-            event["order_id"] = f"o1-{who}"
+        if topic == "shop.orders":
+            event["order_id"] = f"{event.get('order_id', number)}-{who}"
         told.append((topic, event, time))
-        if again:
+        if again and late >= 0:  # a word sent again by a clock that runs ahead is said at another time
             told.append((topic, event, time + GRID))
     told.sort(key=lambda input_: input_[2])
     return told
+
+
+def _who(who: str) -> dict[str, str]:
+    return {"anonymous_id" if who == "v" else "customer_id": who}
