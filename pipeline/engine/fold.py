@@ -3,7 +3,8 @@
 The customer is a copy that is changed in place, so that an exception leaves the customer as it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pipeline.events.customer import Basis, Purpose
@@ -21,7 +22,7 @@ from pipeline.log.rows import (
 )
 from pipeline.policy import permission
 from pipeline.state import recent
-from pipeline.state.customer import MAX_CHANNELS, MAX_ORDERS, NEVER, Customer, Recent
+from pipeline.state.customer import MAX_CHANNELS, MAX_ORDERS, NEVER, Customer, Grants, Recent
 from pipeline.triggers.kinds import TRIGGERS
 from pipeline.triggers.verdict import SiteNow, Verdict
 
@@ -56,8 +57,12 @@ def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
 
 def next_wake(customer: Customer, site: SiteNow) -> int:
     """When the clock must wake this customer, NEVER for not at all."""
-    wakes = [due for trigger in TRIGGERS if (due := trigger.wake(customer, site))]
-    return min(wakes) if wakes else NEVER
+    first = NEVER
+    for trigger in TRIGGERS:
+        due = trigger.wake(customer, site)
+        if due and (due < first or not first):
+            first = due
+    return first
 
 
 def lapse(customer: Customer, site: SiteNow) -> int:
@@ -144,11 +149,24 @@ _HANDLERS: dict[type, Callable[[Customer, str, Any, SiteNow], str | None]] = {
 def _may_collect(customer: Customer, person: str, packed: int, at: int, site: SiteNow) -> bool:
     """Whether activity may be collected. A page's consent mode speaks for anonymous visitors only."""
     if packed and person[person.index("|") + 1] == "a":
-        said = permission.consent_mode(packed)
-        customer.grants = permission.record_consent_mode(customer.grants, said, at, _judged(customer, site))
+        said = _consent_mode(packed)
+        if not _repeats(said, customer.grants, at):
+            customer.grants = permission.record_consent_mode(customer.grants, said, at, _judged(customer, site))
         if not said.get(Purpose.COLLECT, True):
             return False
     return permission.allowed(customer.grants, Purpose.COLLECT, "", site.policy.permission, at)
+
+
+_consent_mode = lru_cache(maxsize=1024)(permission.consent_mode)
+
+
+def _repeats(said: Mapping[Purpose, bool], grants: Grants, at: int) -> bool:
+    """Whether a page says once more the only word that is known of each purpose."""
+    for purpose, granted in said.items():
+        words = grants.get(purpose)
+        if words is None or len(words) != 1 or words[0].granted != granted or words[0].at > at:
+            return False
+    return True
 
 
 def _judged(customer: Customer, site: SiteNow) -> int:
