@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from copy import copy
 from typing import NamedTuple
 
 from msgspec import json, msgpack
@@ -27,7 +26,7 @@ from pipeline.log.rows import (
     SourceResetRow,
 )
 from pipeline.state.codec import MAX_VALUE_BYTES, decode_customer, encode_customer
-from pipeline.state.customer import Customer
+from pipeline.state.customer import Customer, snapshot
 from pipeline.state.partition import (
     CLOCK_KEY,
     NAMESPACE_KEY,
@@ -160,7 +159,7 @@ class PartitionEngine:
         person, event = row.person, row.event
         self._events += 1
         before = self._customer(person)
-        customer = Customer() if before is None else copy(before)
+        customer = Customer() if before is None else snapshot(before)
         site = self._site(site_of(person))
         try:
             folded = fold(customer, person, event, site)  # type: ignore[arg-type]  # rows with a person hold these
@@ -171,7 +170,7 @@ class PartitionEngine:
                 folded = []
             if type(event) is not Click and (size := len(encode_customer(customer))) > MAX_VALUE_BYTES:
                 raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"the profile would have {size} bytes")
-            outputs = self._write(person, customer, folded, site, row.ts)
+            outputs = self._write(person, customer, folded, site, row.ts) if folded else []
         except RefusedError as error:
             self._reject(row, error.reason, str(error))
             return
@@ -235,12 +234,12 @@ class PartitionEngine:
     def _wake(self, person: str, before: Customer, now: int) -> None:
         name = site_of(person)
         site = self._site(name)
-        customer = copy(before)
+        customer = snapshot(before)
         try:
             outputs = self._write(person, customer, settle(customer, site), site, 0)
         except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
             self._discarded[RejectReason.TIMER_ERROR.value] += 1
-            customer = copy(before)
+            customer = snapshot(before)
             customer.next_due, outputs = 0, []
         if outputs or customer != before:
             self._change(person, customer, outputs)

@@ -4,7 +4,7 @@ Nested values are immutable, so a shallow copy is a snapshot: an event that make
 The size of this value is the speed of the system: typically under 500 bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
@@ -60,3 +60,7 @@ class Customer(Struct, array_like=True, gc=False):
     orders: bytes = b""
     grants: dict[str, tuple[Grant, ...]] = field(default_factory=dict)
     cart: Cart | None = None
+
+
+snapshot: Callable[[Customer], Customer] = Customer.__copy__  # type: ignore[attr-defined]  # msgspec does not say so
+"""A shallow copy; `copy.copy` comes to the same at three times the price."""

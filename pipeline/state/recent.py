@@ -4,7 +4,7 @@ Entries are 8 bytes: 5 of the id's hash and 3 of its second. A chance collision 
 million. The window is the last 64 ids, or 48 hours before the newest.
 """
 
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_digest
 
 MAX_IDS = 64
 WINDOW = 48 * 3_600_000
@@ -19,7 +19,7 @@ _FULL = MAX_IDS * _SIZE
 
 def digest(identity: str) -> bytes:
     """Five bytes of an id's hash."""
-    return (xxh3_64_intdigest(identity.encode()) & 0xFFFFFFFFFF).to_bytes(5, "big")
+    return xxh3_64_digest(identity.encode())[3:]
 
 
 def contains(ring: bytes, mark: bytes) -> bool:
@@ -39,10 +39,10 @@ def append(ring: bytes, mark: bytes, at: int, newest: int) -> tuple[bytes, int]:
     """
     ring += mark + (at // 1000 & 0xFFFFFF).to_bytes(3, "big")
     evicted = 0
-    while len(ring) > _FULL:
-        evicted = max(evicted, _time(ring, newest))
-        ring = ring[_SIZE:]
-    while len(ring) > _SIZE and (oldest := _time(ring, newest)) <= newest - WINDOW:
+    while len(ring) > _SIZE:
+        oldest = _time(ring, newest)
+        if oldest > newest - WINDOW and len(ring) <= _FULL:
+            break
         evicted = max(evicted, oldest)
         ring = ring[_SIZE:]
     return ring, evicted
