@@ -45,7 +45,7 @@ def create_app(settings: Settings, namespace: Namespace) -> faust.App:
         stream_recovery_delay=0,
         stream_buffer_maxsize=64,
         consumer_max_fetch_size=MAX_FETCH,
-        consumer_group_instance_id=settings.worker.instance_id,
+        consumer_group_instance_id=settings.worker.instance_id or None,  # an empty one is one that all workers share
         broker_session_timeout=settings.worker.session_timeout / 1000,
         broker_heartbeat_interval=settings.worker.session_timeout / 3000,
         broker_commit_every=10**9,
