@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IllegalOperation
 
 from pipeline.config.namespace import CHANGELOG, REJECTS, Namespace
 from pipeline.config.settings import Settings
@@ -44,18 +45,17 @@ async def commit(producer: Any, namespace: Namespace, partition: int, batch: Bat
     for reject in batch.rejects:
         key = rejects.reject_key(reject.topic, reject.partition, reject.offset)
         by_topic.setdefault(REJECTS, []).append((key, rejects.encode(reject), []))
-    for topic, entries in by_topic.items():
-        sends += await _send(producer, namespace.topic(topic), partition, entries)
-    changelog = await _send(
-        producer, namespace.topic(CHANGELOG), partition, [(key, value, []) for key, value in batch.rows]
-    )
-    await asyncio.gather(*sends, *changelog)
+    by_topic[CHANGELOG] = [(key, value, []) for key, value in batch.rows]
+    try:
+        for topic, entries in by_topic.items():
+            for built in _batches(producer, entries):
+                sends.append(await producer.send_batch(built, namespace.topic(topic), partition=partition))
+    except IllegalOperation:  # it failed behind our back: the sends say why
+        await asyncio.gather(*sends)
+        raise
+    await asyncio.gather(*sends)
     await producer.commit_transaction()
-    return int(changelog[-1].result().offset)
-
-
-async def _send(producer: Any, topic: str, partition: int, entries: Iterable[Entry]) -> list[asyncio.Future[Any]]:
-    return [await producer.send_batch(built, topic, partition=partition) for built in _batches(producer, entries)]
+    return int(sends[-1].result().offset)
 
 
 def _batches(producer: Any, entries: Iterable[Entry]) -> Iterator[Any]:
