@@ -197,24 +197,26 @@ class Runner:
             self._seeker = self._spawn(self._seek())
 
     async def _seek(self) -> None:
-        """Seek to the next offset until it arrives, and again where frames were left meanwhile. One task a partition."""
-        await asyncio.sleep(SEEK_AFTER)
+        """Seek to the next offset until it arrives, again where frames were left meanwhile. One task a partition."""
         while self.ready and self._missed:
-            expected, patience = self.next_offset, time.monotonic() + SEEK_AGAIN
-            try:
-                _, end = await self._log.bounds(self._partition)
+            await asyncio.sleep(SEEK_AFTER)
+            if self._queue.qsize() <= QUEUE // 2:
                 self._missed = False
-                if expected < end:
-                    await self._log.seek(self._partition, expected)
-            except KafkaError as error:
-                logger.warning("partition %d: no seek to %d: %s", self._partition, expected, type(error).__name__)
-                end = expected + 1
-            while self.next_offset == expected < end and time.monotonic() < patience:
-                await asyncio.sleep(SEEK_AFTER)
-            if self.next_offset == expected < end:
-                self._missed = True
-            while self._missed and not self._queue.empty():
-                await asyncio.sleep(SEEK_AFTER)
+                await self._seek_once(self.next_offset)
+
+    async def _seek_once(self, expected: int) -> None:
+        try:
+            _, end = await self._log.bounds(self._partition)
+            if expected >= end:
+                return
+            await self._log.seek(self._partition, expected)
+        except KafkaError as error:
+            logger.warning("partition %d: no seek to %d: %s", self._partition, expected, type(error).__name__)
+        for _ in range(round(SEEK_AGAIN / SEEK_AFTER)):
+            await asyncio.sleep(SEEK_AFTER)
+            if self.next_offset != expected:
+                return
+        self._missed = True
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
