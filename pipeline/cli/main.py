@@ -23,6 +23,9 @@ COMMANDS = {
     "worker": ("pipeline.cli.worker:worker", "Fold the log: keep customers, decide, write triggers."),
     "replay": ("pipeline.cli.replay:replay", "Stream a simulated shop or a public log into a namespace."),
     "verify": ("pipeline.cli.verify:verify", "Prove that nothing was lost, doubled or changed."),
+    "status": ("pipeline.cli.status:status", "Show how a namespace stands."),
+    "policy": ("pipeline.cli.policy:policy", "Publish a policy, and show the one in force."),
+    "rejects": ("pipeline.cli.rejects:rejects", "List, show and replay what was refused."),
     "why": ("pipeline.cli.why:why", "Tell one customer's story, and why they got what they got."),
     "schema": ("pipeline.cli.schema:schema", "Write or check the schemas of all topics."),
 }

@@ -77,6 +77,21 @@ def check(settings: Settings) -> None:
     click.echo(f"The topics of namespace {settings.namespace.name} are as they should be.")
 
 
+@topics.command("reset-source", epilog=example("pipeline topics reset-source shop.carts 3 --namespace live"))
+@click.argument("topic")
+@click.argument("partition", type=click.IntRange(min=0))
+@pass_settings
+def reset_source(settings: Settings, topic: str, partition: int) -> None:
+    """Have ingest read a partition of a source from its beginning, because the topic was made anew.
+
+    Also where retention took records before they were read: then it accepts their loss. Stop ingest first.
+    """
+    from pipeline.operate.control import reset_source as reset
+
+    begin = asyncio.run(reset(settings, topic, partition))
+    click.echo(f"{topic}-{partition} will be read from {begin} on.")
+
+
 def _kept(configs: Mapping[str, str]) -> str:
     if "retention.ms" not in configs:
         return "newest of each key"

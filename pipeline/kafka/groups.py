@@ -45,9 +45,8 @@ async def group_offsets(settings: Settings, group: str) -> dict[TopicPartition, 
                 await asyncio.sleep(0.1)
 
 
-async def set_group_offsets(settings: Settings, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-    """Commit offsets for a group that has no members. Raises UserError where it has some."""
-    running = UserError(f"the group {group} has members: stop its processes first, then try again")
+async def refuse_members(settings: Settings, group: str) -> None:
+    """Raise UserError where a group has members."""
     async with admin_client(settings) as admin, asyncio.timeout(_PATIENCE):
         while True:
             try:
@@ -56,7 +55,12 @@ async def set_group_offsets(settings: Settings, group: str, offsets: Mapping[Top
             except _NOT_YET:
                 await asyncio.sleep(0.1)
     if any(described[5] for answer in answers for described in answer.groups):
-        raise running
+        raise _running(group)
+
+
+async def set_group_offsets(settings: Settings, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    """Commit offsets for a group that has no members. Raises UserError where it has some."""
+    await refuse_members(settings, group)
     client = AIOKafkaConsumer(
         **connection(settings.kafka),
         group_id=group,
@@ -69,6 +73,10 @@ async def set_group_offsets(settings: Settings, group: str, offsets: Mapping[Top
             client.assign(list(offsets))
             await client.commit(dict(offsets))
         except (IllegalStateError, UnknownMemberIdError) as error:
-            raise running from error
+            raise _running(group) from error
         finally:
             await client.stop()
+
+
+def _running(group: str) -> UserError:
+    return UserError(f"the group {group} has members: stop its processes first, then try again")
