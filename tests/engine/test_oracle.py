@@ -98,7 +98,7 @@ def test_commits_and_restarts_change_no_byte(
     check_restarts(history, rules, framing, seed, silent_after)
 
 
-WORLDS = int(os.environ.get("WORLDS", "600"))
+WORLDS = int(os.environ.get("WORLDS", "300"))
 
 
 def test_random_worlds_are_decided_as_the_oracle_does() -> None:
