@@ -11,6 +11,7 @@ from yarl import URL
 from pipeline.config.namespace import CHANGELOG, LOG, Namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import connection
+from pipeline.worker.bounds import LogBounds
 from pipeline.worker.metrics import WorkerMetrics
 from pipeline.worker.runner import Runner
 from pipeline.worker.store import CustomerStore
@@ -70,7 +71,8 @@ def create_app(settings: Settings, namespace: Namespace) -> faust.App:
     if not isinstance(store, CustomerStore):
         raise TypeError(f"the table's store is {type(store).__name__}: is the package installed with its entry points?")
     metrics = WorkerMetrics(settings.metrics.worker_port, namespace.mode.value)
-    reader = _FaustLog(app, log_topic)
+    bounds = LogBounds(kafka, log_topic)
+    reader = _FaustLog(app, log_topic, bounds)
     store.log_topic = log_topic
     store.new_runner = lambda partition: Runner(settings, namespace, partition, kafka, reader, metrics, end_process)
     transport = transport_at(store.position, log_topic)
@@ -90,7 +92,7 @@ def create_app(settings: Settings, namespace: Namespace) -> faust.App:
 
     @app.task  # type: ignore[untyped-decorator]  # faust has no types
     async def watchdog() -> None:
-        await watch(store, kafka, settings.worker.stall_timeout / 1000, metrics, end_process)
+        await watch(store, bounds, settings.worker.stall_timeout / 1000, metrics, end_process)
 
     return app
 
@@ -105,20 +107,15 @@ def end_process(message: str) -> None:
 class _FaustLog:
     """The log as read by Faust's consumer; seeks go through the thread that owns it."""
 
-    def __init__(self, app: faust.App, topic: str) -> None:
+    def __init__(self, app: faust.App, topic: str, bounds: LogBounds) -> None:
         self._app = app
         self._topic = topic
+        self.bounds = bounds.bounds
 
     async def seek(self, partition: int, offset: int) -> None:
         tp = TP(self._topic, partition)
         if tp in self._app.consumer.assignment():
             await self._app.consumer.seek_wait({tp: offset})
-
-    async def bounds(self, partition: int) -> tuple[int, int]:
-        tp = TP(self._topic, partition)
-        first = await self._app.consumer.earliest_offsets(tp)
-        end = await self._app.consumer.highwaters(tp)
-        return first[tp], end[tp]
 
 
 def _credentials(settings: Settings, kafka: dict[str, Any]) -> Any:
