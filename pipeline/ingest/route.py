@@ -26,6 +26,9 @@ MAX_AHEAD = 24 * 3_600_000
 MAX_AGE = 400 * 86_400_000
 """Older than this at its arrival: a clock that was never set. Years of history come by import."""
 
+LAST_CLOCK = 2**53
+"""A clock record of a later time could not be written to the log."""
+
 
 class Routed(NamedTuple):
     """An event of a person."""
@@ -57,6 +60,8 @@ class Router:
         """Route a record whose time is `time`, epoch milliseconds. Raises RefusedError."""
         event = self._decoded(value)
         if type(event) is Clock:
+            if not 0 <= event.at < LAST_CLOCK:
+                raise RefusedError(RejectReason.INVALID, "$.at is no time in epoch milliseconds")
             return event
         if not _is_site(event.site_id):
             raise RefusedError(RejectReason.BAD_SITE, f"$.site_id does not match {SITE_PATTERN}")

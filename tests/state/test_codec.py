@@ -1,0 +1,80 @@
+"""Stored values come back as they were, and folding goes on from them as if they had never been stored."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.engine.fold import fold, settle
+from pipeline.policy import permission
+from pipeline.state.codec import StateError, decode_customer, encode_customer, next_due_of
+from pipeline.state.customer import Customer
+from pipeline.triggers.verdict import SiteNow
+from tests.engine import shop
+
+SITE = SiteNow(0, False, shop.site_policy(steps=(30, 60), min_value=500), lambda: False, lambda _: None)
+MODES = [0, 0, 1, 2]
+
+
+def events(random: Random) -> list[object]:
+    """Some events and some passing of time, of one person."""
+    told: list[object] = []
+    for number in range(random.randint(1, 40)):
+        minute, name = random.randint(0, 40) * 10, f"e{number}"
+        told.append(
+            random.choice(
+                [
+                    lambda m=minute, n=name: shop.add(m, random.choice("abc"), event_id=n, device="mobile"),
+                    lambda m=minute, n=name: shop.remove(m, random.choice("abc"), event_id=n),
+                    lambda m=minute, n=name: shop.snapshot(m, *random.sample("abc", 2), event_id=n),
+                    lambda m=minute, n=name: shop.clear(m, event_id=n, consent=random.choice(MODES)),
+                    lambda m=minute, n=name: shop.click(m, event_id=n, consent=random.choice(MODES), locale="pl"),
+                    lambda m=minute, n=name: shop.order(m, "a", event_id=n, offline=random.random() < 0.5),
+                    lambda m=minute, _n=name: shop.word(m, random.random() < 0.7, random.choice(["", "email"])),
+                    lambda m=minute, _n=name: shop.at(m),
+                ]
+            )()
+        )
+    return told
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32))
+def test_folding_goes_on_from_a_stored_value_as_from_the_value_itself(seed: int) -> None:
+    random, person = Random(seed), Random(seed).choice(["s|a|v", "s|c|c"])
+    kept, stored = Customer(), encode_customer(Customer())
+    site = SITE
+    for event in events(random):
+        opened = decode_customer(stored)
+        assert opened == kept
+        if isinstance(event, int):
+            site = site._replace(clock=max(site.clock, event))
+            assert settle(opened, site) == settle(kept, site)
+        else:
+            assert fold(opened, person, event, site) == fold(kept, person, event, site)  # type: ignore[arg-type]
+        stored = encode_customer(opened)
+        assert stored == encode_customer(kept)
+        assert next_due_of(stored) == kept.next_due
+
+
+def test_a_value_of_another_format_is_refused() -> None:
+    value = b"\x63" + encode_customer(Customer())[1:]
+    for read in (decode_customer, next_due_of):
+        with pytest.raises(StateError, match="format 99"):
+            read(value)
+
+
+def test_the_head_is_read_alone() -> None:
+    assert next_due_of(encode_customer(Customer(next_due=77))) == 77
+
+
+def test_an_empty_customer_is_small() -> None:
+    assert len(encode_customer(Customer())) < 30
+
+
+def test_values_are_equal_whatever_enums_they_were_made_of() -> None:
+    grants = permission.record({}, "collect", "", granted=True, basis="consent", at=1, settled=0)
+    enums = permission.record({}, shop.word(0, True).purpose, "", granted=True, basis="consent", at=1, settled=0)
+    assert decode_customer(encode_customer(Customer(grants=grants))).grants == grants
+    assert decode_customer(encode_customer(Customer(grants=enums))).grants == enums
