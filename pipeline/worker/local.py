@@ -1,5 +1,6 @@
 """The local copy of a partition's changelog in RocksDB: a cache, with the changelog offset up to which it is true."""
 
+import logging
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ import rocksdict
 from msgspec import Struct, msgpack
 
 from pipeline.state.partition import RESERVED
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINT_KEY = b"\0checkpoint"
 """Kept locally only: it is no row of the changelog."""
@@ -27,13 +30,23 @@ class Checkpoint(Struct, array_like=True):
 _cache: list[rocksdict.Cache] = []
 
 
+class LocalCopyError(BaseException):
+    """The local copy cannot be used any more. No Exception: the fold takes those for the fault of an event."""
+
+
 class LocalStore:
     """Rows of one partition. Opening it anew with `LocalStore.wipe` costs a full restore and nothing else."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = rocksdict.Rdict(str(path), _options())
-        self.get = self._db.get
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a row. Raises LocalCopyError."""
+        try:
+            return self._db.get(key)  # type: ignore[no-any-return]  # rocksdict has no types
+        except Exception as error:
+            raise LocalCopyError(str(error)) from error
 
     @staticmethod
     def wipe(path: Path) -> None:
@@ -46,7 +59,7 @@ class LocalStore:
         return None if stored is None else msgpack.decode(stored, type=Checkpoint)
 
     def write(self, rows: Iterable[tuple[bytes, bytes | None]], checkpoint: Checkpoint) -> None:
-        """Apply rows of the changelog, None for a deletion, and the checkpoint, all at once."""
+        """Apply rows of the changelog, None for a deletion, and the checkpoint, all at once. Raises LocalCopyError."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in rows:
             if value is None:
@@ -54,20 +67,30 @@ class LocalStore:
             else:
                 batch.put(key, value)
         batch.put(CHECKPOINT_KEY, msgpack.encode(checkpoint))
-        self._db.write(batch)
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise LocalCopyError(str(error)) from error
 
     def people(self) -> Iterator[tuple[bytes, bytes]]:
-        """All customer rows."""
+        """All customer rows. Raises LocalCopyError, also where what can be read ends too soon."""
         after = bytes([RESERVED[0] + 1])
         iterator = self._db.iter()
         iterator.seek(after)
         while iterator.valid():
             yield iterator.key(), iterator.value()
             iterator.next()
+        try:
+            iterator.status()
+        except Exception as error:
+            raise LocalCopyError(str(error)) from error
 
     def close(self) -> None:
-        """Flush and close."""
-        self._db.close()
+        """Flush and close. What cannot be flushed is in the changelog."""
+        try:
+            self._db.close()
+        except Exception as error:  # noqa: BLE001  # rocksdict raises nothing more special
+            logger.warning("a local copy did not close: %s", error)
 
 
 def _options() -> rocksdict.Options:

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.config.namespace import CHANGELOG, Namespace
 from pipeline.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
-from pipeline.worker.local import Checkpoint, LocalStore
+from pipeline.worker.local import Checkpoint, LocalCopyError, LocalStore
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ async def restore(
 
     Call it after the partition's producer has been started: that fences the previous owner and ends its open
     transaction, so the last stable offset is the end of all that will ever stand. `remaining` hears how many rows are
-    left.
+    left. Raises LocalCopyError where the copy has to be made anew.
     """
     tp = TopicPartition(namespace.topic(CHANGELOG), partition)
     consumer = AIOKafkaConsumer(
@@ -38,6 +38,7 @@ async def restore(
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=FETCH_BYTES,
     )
+    store = None
     await consumer.start()
     try:
         consumer.assign([tp])
@@ -58,6 +59,10 @@ async def restore(
         seconds = time.monotonic() - started
         logger.info("partition %d: %d rows restored in %.2f s", partition, rows, seconds)
         return store, end
+    except BaseException:
+        if store is not None:
+            store.close()
+        raise
     finally:
         await consumer.stop()
 
@@ -69,11 +74,15 @@ def _open(path: Path, epoch: int, begin: int, end: int) -> tuple[LocalStore, int
     """
     try:
         store = LocalStore(path)
-        checkpoint = store.checkpoint()
     except Exception as error:  # noqa: BLE001  # whatever is wrong with a cache, it is made anew
-        logger.warning("local copy %s does not open (%s): made anew", path.name, type(error).__name__)
+        logger.warning("local copy %s does not open (%s): made anew", path.name, error)
         LocalStore.wipe(path)
         return LocalStore(path), begin
+    try:
+        checkpoint = store.checkpoint()
+    except LocalCopyError:
+        store.close()
+        raise
     if checkpoint is None:
         return store, begin
     old = _now() - checkpoint.written > CHANGELOG_DELETE_RETENTION_MS // 2

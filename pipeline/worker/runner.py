@@ -17,7 +17,7 @@ from pipeline.config.namespace import CHANGELOG, LOG, Namespace
 from pipeline.config.settings import Settings
 from pipeline.engine.partition import PartitionEngine
 from pipeline.state.codec import next_due_of
-from pipeline.worker.local import Checkpoint, LocalStore
+from pipeline.worker.local import Checkpoint, LocalCopyError, LocalStore
 from pipeline.worker.metrics import WorkerMetrics
 from pipeline.worker.restore import restore
 from pipeline.worker.transaction import commit, new_producer
@@ -105,12 +105,16 @@ class Runner:
         attempt = 0
         while True:
             attempt += 1
+            delay = min(5.0, 0.2 * 2 ** min(attempt, 5))
             try:
                 await self._own()
             except ProducerFenced:
                 self._metrics.transaction("fenced")
-                delay = min(5.0, 0.2 * 2 ** min(attempt, 5))
                 logger.warning("partition %d: fenced; opened anew in %.1f s", self._partition, delay)
+                await asyncio.sleep(delay)
+            except LocalCopyError as error:
+                logger.warning("partition %d: local copy made anew in %.1f s: %s", self._partition, delay, error)
+                LocalStore.wipe(self._path)
                 await asyncio.sleep(delay)
             except UserError as error:
                 self._fatal(str(error))
