@@ -49,7 +49,9 @@ async def commit(producer: Any, namespace: Namespace, partition: int, batch: Bat
     try:
         for topic, entries in by_topic.items():
             for built in _batches(producer, entries):
-                sends.append(await producer.send_batch(built, namespace.topic(topic), partition=partition))
+                sends.append(  # noqa: PERF401  # those before a failure must be kept
+                    await producer.send_batch(built, namespace.topic(topic), partition=partition)
+                )
     except IllegalOperation:  # it failed behind our back: the sends say why
         await asyncio.gather(*sends)
         raise
