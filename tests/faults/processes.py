@@ -351,6 +351,16 @@ class Stage:
 
         return asyncio.run(watch())
 
+    def publish_and_ingest(self, history: History, patience: float = 10) -> None:
+        """Write a history, and wait until ingest has written it to the log: until the log comes to rest."""
+        before = last = self.standing().ends
+        self.publish(history)
+        until = time.monotonic() + patience
+        while (now := self.standing().ends) == before or now != last:
+            assert time.monotonic() < until, f"from {before} to {now}"
+            last = now
+            time.sleep(1)
+
     def shown(self) -> str:
         return ", ".join(f"{p.name} {'runs' if p.running() else 'is down'} {p.exits}" for p in self.processes)
 

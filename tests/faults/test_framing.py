@@ -1,7 +1,5 @@
 """However the sources are polled and paced, the same is decided."""
 
-import pytest
-
 from pipeline.triggers.contract import Outcome
 from tests.faults.processes import SETTLE, Stage, a_shop
 
