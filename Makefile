@@ -19,8 +19,8 @@ help: ## List the targets
 	@sed -nE 's/^([a-z.]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
 
 .PHONY: demo
-demo: $(KAFKA) ## Run the whole pipeline on this machine, with a simulated shop
-	$(BIN)/pipeline up
+demo: $(KAFKA) ## Run the whole pipeline on a simulated shop, or on a real log: make demo DATA=FILE
+	$(BIN)/pipeline demo $(if $(DATA),--data $(DATA))
 
 .PHONY: test
 test: $(KAFKA) ## Run the tests, on a real Kafka

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -10,6 +11,9 @@ from pipeline.cli.main import example, pass_settings
 from pipeline.cli.output import print_table
 from pipeline.config.errors import UserError
 from pipeline.config.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.verify.report import Report
 
 
 @click.command(
@@ -30,11 +34,22 @@ def verify(settings: Settings, keep: Path | None) -> None:
     partition's position, must give exactly the triggers, decisions and rejects that stand in the topics, and the same
     state. The system may run meanwhile. Everything large is on disk, in the folder of TMPDIR.
     """
-    from pipeline.verify.report import Finding
     from pipeline.verify.run import verify as judge
 
     with Console(stderr=True).status("Reading the namespace") as status:
         report = asyncio.run(judge(settings, keep, lambda at: status.update(f"Judging {at}")))
+    print_report(report)
+    if report.earlier:
+        click.echo(f"Earlier runs that are kept in {keep} found {report.earlier:,} differences.")
+    if not report.clean:
+        raise UserError(f"{report.differences + report.earlier:,} differences in namespace {settings.namespace.name}")
+    click.echo(f"Namespace {settings.namespace.name} is exactly what its log says.")
+
+
+def print_report(report: "Report") -> None:
+    """Print the counts of each part, and the first differences."""
+    from pipeline.verify.report import Finding
+
     print_table(
         ("", "equal", *Finding, "not judged", "newer"),
         (
@@ -54,8 +69,3 @@ def verify(settings: Settings, keep: Path | None) -> None:
         f"{report.events:,} events in {report.frames:,} frames folded in {report.seconds:.1f} s "
         f"({report.events / max(report.seconds, 1e-3):,.0f} events/s)."
     )
-    if report.earlier:
-        click.echo(f"Earlier runs that are kept in {keep} found {report.earlier:,} differences.")
-    if not report.clean:
-        raise UserError(f"{report.differences + report.earlier:,} differences in namespace {settings.namespace.name}")
-    click.echo(f"Namespace {settings.namespace.name} is exactly what its log says.")

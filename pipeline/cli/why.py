@@ -38,10 +38,11 @@ def why(settings: Settings, site: str, person: str, anonymous: bool, as_json: bo
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(story), indent=2))
     else:
-        _print(story)
+        print_story(story)
 
 
-def _print(story: "Story") -> None:
+def print_story(story: "Story") -> None:
+    """Print a story, and how the person stands now."""
     from pipeline.explain.words import moment
 
     marks = {"event": ""}
