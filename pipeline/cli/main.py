@@ -16,6 +16,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 COMMANDS = {
+    "demo": ("pipeline.cli.demo:demo", "Show the whole pipeline at work, and prove the result."),
+    "up": ("pipeline.cli.up:up", "Run everything on this machine."),
     "broker": ("pipeline.cli.broker:broker", "Run a real Kafka on this machine."),
     "topics": ("pipeline.cli.topics:topics", "Create and check the topics of a namespace."),
     "config": ("pipeline.cli.config:config", "Show and check the settings."),

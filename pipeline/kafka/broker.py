@@ -126,7 +126,7 @@ def start_broker(data_dir: Path, port: int, properties: Mapping[str, object] | N
     java = find_java()
     kafka = prepare(java)
     for taken in (port, port + 1):
-        _must_be_free(taken)
+        must_be_free(taken)
     settings = _properties(data_dir.absolute(), port) | dict(properties or {})
     return _launch(java, kafka, data_dir.absolute(), port, settings, [f"-XX:SharedArchiveFile={kafka.class_archive}"])
 
@@ -178,7 +178,7 @@ def _launch(
                 stderr=log,
                 pass_fds=(lock.fileno(),),  # so that the lock lasts as long as Kafka does, and not a moment longer
                 start_new_session=True,
-                preexec_fn=_end_with_parent(),
+                preexec_fn=end_with_parent(),
             )
     broker = BrokerProcess(process, f"{HOST}:{port}", data_dir, log_file)
     try:
@@ -217,7 +217,8 @@ def _format(java: Java, kafka: Distribution, properties: Path) -> None:
         raise UserError(f"Kafka could not format {properties.parent}: {_why(done.stdout + done.stderr)}")
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def end_with_parent() -> Callable[[], None] | None:
+    """A `preexec_fn` for a child that gets SIGTERM when the thread that starts it ends; None where that cannot be."""
     if sys.platform != "linux":
         return None
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
@@ -258,7 +259,8 @@ def _why(output: str) -> str:
     return causes[-1] if causes else "it does not say why"
 
 
-def _must_be_free(port: int) -> None:
+def must_be_free(port: int) -> None:
+    """Raise UserError where something listens on a port of 127.0.0.1."""
     if not _is_free(port):
         raise UserError(
             f"port {port} on {HOST} is already in use: stop what listens there (another `pipeline broker`?), "

@@ -1,0 +1,156 @@
+"""Everything at once, in real processes: a history in, proof that all is right; Ctrl-C, and nothing is left."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from msgspec.structs import replace
+
+from pipeline.config.errors import UserError
+from pipeline.config.namespace import Mode
+from pipeline.config.settings import KafkaSettings, MetricsSettings, Settings, WorkerSettings
+from pipeline.kafka.broker import free_port
+from pipeline.operate.programs import Kafka, environment_of, kafka_of, programs
+from pipeline.operate.status import Status, read_status
+from pipeline.operate.supervise import running
+from pipeline.operate.tail import Tail
+from pipeline.replay.history import simulated
+from pipeline.replay.publish import publish
+from pipeline.simulator.parameters import SimulatedShop
+from pipeline.verify.report import Report
+from pipeline.verify.run import STATE_PART, verify
+
+SettingsOf = Callable[..., Settings]
+SHOP = SimulatedShop(sessions=3_000, customers=400)
+
+
+def folded(settings: Settings) -> Status:
+    """Wait until everything that was published is in the outputs."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        status = asyncio.run(read_status(settings))
+        done = all(p.behind == 0 and p.clock for p in status.partitions)
+        if done and not any(source.behind for source in status.sources):
+            return status
+        time.sleep(0.5)
+    raise AssertionError(status)
+
+
+def test_a_history_through_real_processes_is_verified_while_they_run(
+    settings_of: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines: list[str] = []
+    settings = settings_of()
+
+    def judge() -> Report:
+        report = asyncio.run(verify(settings, tmp_path / "kept"))
+        assert report.clean, list(report.first())
+        return report
+
+    with running(settings, Mode.REPLAY, workers=2, kafka=Kafka.GIVEN, tell=lines.append) as system:
+        with pytest.raises(UserError, match="another `pipeline up` runs namespace"), running(settings, Mode.REPLAY):
+            pass
+        history = simulated(SHOP)
+        asyncio.run(publish(settings, history))
+        early = judge()
+        killed = system.processes()["worker-0"]
+        os.kill(killed, signal.SIGKILL)
+        status = folded(settings)
+        late = judge()
+        ran = psutil.Process(system._process.pid).children(recursive=True)
+        assert {"ingest", "worker-0", "worker-1"} == system.processes().keys()
+        assert system.processes()["worker-0"] != killed
+    assert not [process for process in ran if process.is_running()]
+    final = asyncio.run(verify(settings))
+    assert final.clean, list(final.first())
+    assert early.events + late.events == final.events > 0.9 * history.span.events
+    assert final.parts["triggers.cart_abandoned"].equal > 10
+    assert final.parts[STATE_PART].equal > sum(p.customers for p in status.partitions)
+    assert any(line.startswith("ingest     | ") and "is ready" in line for line in lines)
+
+
+def test_up_with_its_own_broker_ends_with_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))}
+    port = str(free_port())
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[site."*".cart]\nsteps = ["45m"]\n')
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "up", "--namespace", "mine", "--mode", "test"],
+        cwd=tmp_path,
+        env=environment | {"PIPELINE_BROKER_PORT": port, "PIPELINE_POLICY_FILE": str(policy)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("worker-0") and "eady" in line:
+                break
+        everyone = psutil.Process(process.pid).children(recursive=True)
+        assert any("kafka.Kafka" in child.cmdline() for child in everyone)
+        process.send_signal(signal.SIGINT)
+        lines += list(process.stdout)
+        assert process.wait(60) == 0, "".join(lines)
+    assert lines[-1] == "Stopped.\n"
+    assert not [child for child in everyone if child.is_running()]
+    assert any(f"Namespace mine runs on Kafka at 127.0.0.1:{port}" in line for line in lines)
+
+
+def test_a_namespace_of_another_mode_is_refused_and_nothing_is_left(
+    settings_of: SettingsOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = settings_of()
+    before = set(psutil.Process().children(recursive=True))
+    with running(settings, Mode.TEST, kafka=Kafka.GIVEN):
+        pass
+    with pytest.raises(UserError, match="is a test namespace"), running(settings, Mode.LIVE, kafka=Kafka.GIVEN):
+        pass
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+def test_each_worker_has_a_folder_a_port_and_a_name_of_its_own() -> None:
+    settings = Settings(worker=WorkerSettings(instance_id="pod"), metrics=MetricsSettings(worker_port=9_000))
+    workers = [dict(p.environment) for p in programs(settings, 2, Kafka.GIVEN) if p.name != "ingest"]
+    assert workers[1]["PIPELINE_WORKER_DATA_DIR"] == ".pipeline/worker/1"
+    assert workers[1]["PIPELINE_METRICS_WORKER_PORT"] == "9001"
+    assert workers[1]["PIPELINE_WORKER_INSTANCE_ID"] == "pod-1"
+    assert "PIPELINE_METRICS_WORKER_PORT" not in dict(programs(Settings(), 1, Kafka.OURS)[2].environment)
+
+
+def test_the_environment_says_all_that_the_settings_say() -> None:
+    from pipeline.config.settings import load_settings
+
+    settings = replace(Settings(), kafka=KafkaSettings(sasl_password="50% off"))
+    assert load_settings(None, environment_of(settings)) == settings
+
+
+def test_a_kafka_that_is_named_is_taken() -> None:
+    assert kafka_of(Settings(), {}) is Kafka.OURS
+    assert kafka_of(Settings(), {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:19092"}) is Kafka.GIVEN
+    assert kafka_of(Settings(kafka=KafkaSettings(bootstrap_servers="k:9092")), {}) is Kafka.GIVEN
+
+
+def test_a_tail_follows_files_that_appear_late_and_are_rotated(tmp_path: Path) -> None:
+    lines: list[str] = []
+    tail = Tail({"a": tmp_path / "a.log", "long": tmp_path / "b.log"}, lines.append)
+    tail.start()
+    (tmp_path / "a.log").write_bytes(b"one\ntw")
+    time.sleep(0.3)
+    with (tmp_path / "a.log").open("ab") as file:
+        file.write(b"o\n")
+        (tmp_path / "a.log").rename(tmp_path / "a.log.1")
+        (tmp_path / "a.log").write_bytes(b"three\nfour")
+    time.sleep(0.3)
+    tail.stop()
+    assert lines == ["a    | one", "a    | two", "a    | three", "a    | four"]
