@@ -64,9 +64,9 @@ def demo(settings: Settings, data: Path | None) -> None:
     with running(ours, Mode.REPLAY) as system:
         with Live(console=out, auto_refresh=False) as live:
 
-            def show(tally: Tally, written: int, seconds: float) -> None:
+            def show(tally: Tally, seconds: float) -> None:
                 if out.is_terminal:
-                    live.update(screen(tally, written, seconds), refresh=True)
+                    live.update(screen(tally, history.span.events, seconds), refresh=True)
 
             tally, summary = asyncio.run(stream(system.settings, history, STREAM_SECONDS, show))
             live.update(screen(tally, sum(summary.events.values()), summary.seconds), refresh=True)

@@ -24,14 +24,12 @@ _MEANING = {
 }
 
 
-def screen(tally: Tally, published: int, seconds: float) -> RenderableType:
-    """The table after `seconds` of streaming, of which `published` events have been written to Kafka."""
+def screen(tally: Tally, expected: int, seconds: float) -> RenderableType:
+    """The table after `seconds` of streaming a history of `expected` events."""
     rate = tally.events / seconds if seconds > 0 else 0.0
     head = Text.assemble(
-        ("events in Kafka ", "dim"),
-        f"{published:,}   ",
-        ("in the log ", "dim"),
-        f"{tally.events:,}   ",
+        ("events in the log ", "dim"),
+        f"{tally.events:,} of {expected:,}   ",
         ("events/s ", "dim"),
         f"{rate:,.0f}   ",
         ("the shop's clock ", "dim"),

@@ -17,8 +17,8 @@ from pipeline.operate.status import read_status
 from pipeline.replay.history import History
 from pipeline.replay.publish import Summary, publish
 
-Show = Callable[[Tally, int, float], None]
-"""Told the tally, the events written to Kafka and the seconds so far, several times a second."""
+Show = Callable[[Tally, float], None]
+"""Told the tally and the seconds so far, several times a second."""
 
 REFRESH = 0.25
 PATIENCE = 60.0
@@ -30,25 +30,21 @@ async def stream(settings: Settings, history: History, seconds: float, show: Sho
 
     Raises UserError where the pipeline does not get there in time.
     """
-    tally, started, written = Tally(), time.monotonic(), 0
-
-    def progress(events: int) -> None:
-        nonlocal written
-        written = events
+    tally, started = Tally(), time.monotonic()
 
     async def refresh() -> None:
         while True:
-            show(tally, written, time.monotonic() - started)
+            show(tally, time.monotonic() - started)
             await asyncio.sleep(REFRESH)
 
     watching = [asyncio.create_task(_watch(settings, tally)), asyncio.create_task(refresh())]
     try:
         span = history.span
         speed = max(1.0, (span.last_ms - span.first_ms) / 1000 / seconds)
-        summary = await publish(settings, history, speed=speed, progress=progress)
+        summary = await publish(settings, history, speed=speed)
         await _settled(settings, summary.clock_ms)
         await asyncio.sleep(2 * REFRESH)
-        show(tally, written, time.monotonic() - started)
+        show(tally, time.monotonic() - started)
     finally:
         for task in watching:
             task.cancel()
