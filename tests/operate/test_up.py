@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -91,16 +92,19 @@ def test_up_with_its_own_broker_ends_with_ctrl_c_and_leaves_nothing(tmp_path: Pa
         text=True,
     ) as process:
         assert process.stdout is not None
+        limit = threading.Timer(120, process.terminate)
+        limit.start()
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("worker-0") and "eady" in line:
+            if line.startswith("worker-0") and "restored" in line:
                 break
         everyone = psutil.Process(process.pid).children(recursive=True)
         assert any("kafka.Kafka" in child.cmdline() for child in everyone)
         process.send_signal(signal.SIGINT)
         lines += list(process.stdout)
         assert process.wait(60) == 0, "".join(lines)
+        limit.cancel()
     assert lines[-1] == "Stopped.\n"
     assert not [child for child in everyone if child.is_running()]
     assert any(f"Namespace mine runs on Kafka at 127.0.0.1:{port}" in line for line in lines)
