@@ -17,6 +17,8 @@ CHECKPOINT_KEY = b"\0checkpoint"
 
 WRITE_BUFFER = 4 * 1024 * 1024
 BLOCK_CACHE = 64 * 1024 * 1024
+FILTER_BITS = 10.0
+"""Bits a key of the filters that say which files need no look: one miss in a hundred."""
 
 
 class Checkpoint(Struct, array_like=True):
@@ -102,5 +104,6 @@ def _options() -> rocksdict.Options:
         _cache.append(rocksdict.Cache(BLOCK_CACHE))
     table = rocksdict.BlockBasedOptions()
     table.set_block_cache(_cache[0])
+    table.set_bloom_filter(FILTER_BITS, block_based=False)
     options.set_block_based_table_factory(table)
     return options
