@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from bench.events import SKEWED, Sent, stream
 from bench.place import PARTITIONS, Place
+from bench.processes import Others
 from bench.report import figure, say
 from pipeline.config.durations import Millis
 from pipeline.config.namespace import DECISIONS, Mode
@@ -46,7 +47,9 @@ async def measure(place: Place) -> None:
             consumer.assign([TopicPartition(namespace.topic(DECISIONS), p) for p in range(PARTITIONS)])
             reading = asyncio.create_task(run.read())
             await run.prepare()
+            others = Others()
             await run.flow()
+            figure("event_to_decision.other_cores", others.cores(), "cores")
             await asyncio.sleep(2)
     finally:
         if reading is not None:

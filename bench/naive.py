@@ -31,7 +31,7 @@ async def measure(place: Place, folder: Path, count: int) -> None:
     async def done() -> bool:
         try:
             return await kafka.end(settings, changelog, PARTITIONS) >= count
-        except Exception:  # the topic is not there yet
+        except Exception:  # noqa: BLE001  # the topic is not there yet
             return False
 
     with Child(arguments, environment, folder / "naive.log") as faust:

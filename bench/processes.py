@@ -1,6 +1,7 @@
 """A process to be measured: started as users start it, its CPU time read from outside."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -75,6 +76,32 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+class Others:
+    """Cores taken by processes that are not the bench's own, while it watches: they spoil rates and latencies."""
+
+    def __init__(self) -> None:
+        self._began, self._busy, self._own = time.monotonic(), _machine(), _own()
+
+    def cores(self) -> float:
+        """The mean since the beginning. Call it while the processes watched at the beginning still run."""
+        return max(0.0, _machine() - self._busy - (_own() - self._own)) / (time.monotonic() - self._began)
+
+
+def _machine() -> float:
+    used = psutil.cpu_times()
+    return sum(used[:7]) - used.idle - getattr(used, "iowait", 0.0)
+
+
+def _own() -> float:
+    bench = psutil.Process()
+    total = 0.0
+    for process in (bench, *bench.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            used = process.cpu_times()
+            total += used.user + used.system
+    return total
 
 
 def rate(progress: Progress, samples: list[tuple[float, float]]) -> tuple[float, float]:
