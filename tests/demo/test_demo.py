@@ -1,0 +1,64 @@
+"""The demonstration, run as a user runs it: on a small log of a published shape, in an empty folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
+
+
+def shop(users: int) -> str:
+    """Every user looks, fills a cart, and each third one orders; a minute a user."""
+    lines = [HEADER]
+    for user in range(users):
+        hour, minute = 8 + user // 60, user % 60
+        tail = f"{100 + user % 7},1,tools.drill,acme,{10 + user % 5}.50,{5000 + user},s{user}"
+        lines.append(f"2019-10-01 {hour:02}:{minute:02}:00 UTC,view,{tail}")
+        lines.append(f"2019-10-01 {hour:02}:{minute:02}:10 UTC,cart,{tail}")
+        if user % 3 == 0:
+            lines.append(f"2019-10-01 {hour:02}:{minute:02}:50 UTC,purchase,{tail}")
+    return "\n".join(lines) + "\n"
+
+
+def left_running(folder: Path) -> list[str]:
+    """Command lines of processes that work in a folder or name it."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if str(folder) in words or process.info["cwd"] == str(folder):
+            found.append(words)
+    return found
+
+
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("demo")
+    (folder / "log.csv").write_text(shop(120), encoding="utf-8")
+    command = [sys.executable, "-m", "pipeline", "demo", "--data", "log.csv"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False), folder
+
+
+def test_the_demonstration_ends_well_within_two_minutes(
+    demonstration: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, _ = demonstration
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_shows_what_was_decided_a_story_and_the_proof(
+    demonstration: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    out = demonstration[0].stdout
+    counts = {tuple(line.split()[1:-1]): line.split()[-1] for line in out.splitlines() if line.startswith("cart_ab")}
+    assert counts["suppressed", "an", "order", "closed", "the", "cart"] == "40"
+    assert int(counts["emitted", "silence", "for", "the", "step's", "length"].replace(",", "")) > 80
+    assert "put 1 x" in out
+    assert "decisions" in out.partition("The proof")[2]
+    assert "All stopped." in out
+
+
+def test_nothing_is_left_running(demonstration: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    assert left_running(demonstration[1]) == []
