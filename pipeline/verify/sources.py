@@ -20,6 +20,9 @@ NOTE_AT = 50_000
 READ_THROUGH = 5_000
 """Accounted records read past between two that are not, rather than seeking."""
 
+MOST_RUNS = 10_000
+"""Runs of unaccounted offsets held in memory together: in a replay each clock record is one."""
+
 RESET_PREFIX = b"source-reset|"
 CONTROL = "pipeline.control"
 
@@ -119,7 +122,7 @@ class Sources:
             for copy, bitmap in self._bitmaps[i].items():
                 where = f" in partition {copy} of the log" if len(self._bitmaps[i]) > 1 else ""
                 part.equal += len(bitmap.marked(0, high))
-                async for record in _records(consumer, tp, list(bitmap.missing(high)), bounds.begin, part):
+                async for record in _records(consumer, tp, bitmap.missing(high), bounds.begin, part):
                     if self._is_clock(source, record.value):
                         part.equal += 1
                     else:
@@ -159,14 +162,14 @@ _decode_clock = msgspec.json.Decoder(Clock).decode
 
 
 async def _records(
-    consumer: AIOKafkaConsumer, tp: TopicPartition, runs: list[tuple[int, int]], begin: int, part: Part
+    consumer: AIOKafkaConsumer, tp: TopicPartition, runs: Iterable[tuple[int, int]], begin: int, part: Part
 ) -> AsyncIterator[Any]:
     """The records that exist at the offsets of `runs`. What retention has taken is counted as not judged."""
-    part.not_judged += sum(min(high, begin) - low for low, high in runs if low < begin)
-    runs = [(max(low, begin), high) for low, high in runs if high > begin]
-    if runs:
-        consumer.assign([tp])
-    for group in _groups(runs):
+    assigned = False
+    for group in _groups(_kept_there(runs, begin, part)):
+        if not assigned:
+            consumer.assign([tp])
+            assigned = True
         waiting = iter(group)
         low, high = next(waiting)
         async for records in read_range(consumer, tp, group[0][0], group[-1][1]):
@@ -177,11 +180,18 @@ async def _records(
                     yield record
 
 
+def _kept_there(runs: Iterable[tuple[int, int]], begin: int, part: Part) -> Iterator[tuple[int, int]]:
+    for low, high in runs:
+        part.not_judged += max(0, min(high, begin) - low)
+        if high > begin:
+            yield max(low, begin), high
+
+
 def _groups(runs: Iterable[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
     """Runs that are read in one go."""
     group: list[tuple[int, int]] = []
     for run in runs:
-        if group and run[0] - group[-1][1] > READ_THROUGH:
+        if group and (run[0] - group[-1][1] > READ_THROUGH or len(group) == MOST_RUNS):
             yield group
             group = []
         group.append(run)
