@@ -22,6 +22,7 @@ from pipeline.ingest.metrics import IngestMetrics
 from pipeline.ingest.peers import PeerMarks
 from pipeline.ingest.watermarks import Alignment, Progress, Watermarks
 from pipeline.kafka.clients import connection, kafka_errors
+from pipeline.kafka.counts import require_topics
 from pipeline.kafka.topics import read_namespace
 from pipeline.log import rejects
 from pipeline.log.frames import Beat, Mark
@@ -35,6 +36,7 @@ COMMIT_EVERY = 1.0
 async def run_ingest(settings: Settings, stop: asyncio.Event) -> None:
     """Run until `stop` is set. Raises UserError where Kafka is missing, the namespace wrong, or a source made anew."""
     namespace = await read_namespace(settings)
+    await require_topics(settings, namespace, (*SOURCES, LOG, REJECTS, ECHO))
     with kafka_errors(settings):
         ingest = Ingest(settings, namespace)
         try:
