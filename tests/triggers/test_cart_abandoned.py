@@ -108,7 +108,7 @@ def test_a_delta_older_than_a_settled_snapshot_is_ignored_too() -> None:
     assert [one.sku for one in shop.customer().cart.lines] == ["a"]  # type: ignore[union-attr]
 
 
-def test_a_clock_ahead_is_set_to_the_records_time_before_it_gets_here() -> None:
+def test_taking_the_last_line_out_empties() -> None:
     assert said(add(0), remove(10))[0] == (1, "suppressed", "emptied", 10)
 
 
@@ -175,6 +175,25 @@ def test_a_cart_counts_as_emptied_only_when_the_clock_has_passed_it() -> None:
     shop.tell(remove(60, "a"), add(50, "b"))
     shop.clock(DAY)
     assert shop.said() == []
+
+
+def test_a_step_is_not_kept_back_by_an_emptying_that_may_turn_out_to_be_none() -> None:
+    shop = Shop(ONE_STEP)
+    shop.tell(add(0, "a"), remove(60, "a"))
+    shop.clock(40)
+    shop.tell(add(50, "b"))
+    shop.clock(DAY)
+    assert shop.said() == [(1, "emitted", "silent", 30)]
+
+
+def test_an_emptied_cart_cancels_as_the_clock_reaches_it() -> None:
+    shop = Shop()
+    shop.tell(add(0))
+    shop.clock(40)
+    shop.said()
+    shop.tell(clear(60))
+    shop.clock(60)
+    assert shop.said() == [(1, "cancelled", "emptied", 60), (2, "suppressed", "emptied", 60)]
 
 
 def test_a_cancellation_says_whether_the_message_was_sent() -> None:
@@ -417,6 +436,28 @@ def test_withdrawal_while_a_step_is_held_suppresses_it() -> None:
     assert shop.said() == [(1, "suppressed", "withdrawn", 37)]
 
 
+def test_a_permission_at_the_due_time_is_remembered_as_long_as_the_step_is_held() -> None:
+    shop = held()
+    shop.tell(word(30.5, True))
+    shop.beat(activity=37, order=37, orders=1)
+    shop.clock(38)
+    assert shop.said() == [(1, "emitted", "silent", 38)]
+
+
+def test_activity_while_a_step_is_held_moves_the_next_one() -> None:
+    shop = held()
+    shop.tell(click(32), click(70), click(110))
+    shop.clock(60)
+    shop.beat(activity=80, order=80, orders=1)
+    shop.clock(85)
+    assert shop.said() == [(1, "emitted", "silent", 85)]
+    shop.beat(activity=400, order=400, orders=1)
+    shop.clock(349)
+    assert shop.said() == []
+    shop.clock(350)
+    assert shop.said() == [(2, "emitted", "silent", 350)]
+
+
 def test_a_new_policy_judges_what_is_held_again() -> None:
     shop = held()
     shop.set_policy(site_policy(steps=(30, 240)))
@@ -551,6 +592,14 @@ def test_consent_mode_holds_until_the_page_says_otherwise() -> None:
     assert shop.discarded["no_consent"] == 2
     shop.tell(click(1.5), click(1.6, consent=DENIED), person=ANON)
     assert shop.discarded["no_consent"] == 4
+
+
+def test_what_a_page_says_of_its_own_event_holds_however_much_was_said_since() -> None:
+    shop = Shop(granted=False)
+    shop.tell(*(click(10 + n, consent=(GRANTED, DENIED)[n % 2]) for n in range(40)), person=ANON)
+    before = shop.discarded["no_consent"]
+    shop.tell(click(5, consent=DENIED), person=ANON)
+    assert shop.discarded["no_consent"] == before + 1
 
 
 # --- bounds
