@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from pipeline.config.durations import HOUR, MINUTE, Millis
-from pipeline.config.policy import CartOverride, OrderPolicy, PermissionPolicy
+from pipeline.config.policy import CartOverride, OrderPolicy, PermissionPolicy, SitePolicy
 from pipeline.events.customer import Basis, Channel, Purpose
 from pipeline.log import consent
 from pipeline.log.rows import CartOp, CartRow, OrderNews, Report
@@ -361,11 +360,13 @@ def test_in_a_live_log_what_is_due_too_long_has_expired() -> None:
     assert said(add(0), policy=policy, until=DAY) == [(1, "emitted", "silent", 30)]
 
 
-SILENT = site_policy(steps=(30, 240), order=OrderPolicy(silent_after=Millis(30 * MINUTE)), expires_after=Millis(HOUR))
+def silent(steps: tuple[int, ...] = (30, 240), expires_after: int = HOUR) -> SitePolicy:
+    order_policy = OrderPolicy(silent_after=Millis(30 * MINUTE))
+    return site_policy(steps=steps, order=order_policy, expires_after=Millis(expires_after))
 
 
-def held() -> Shop:
-    shop = Shop(SILENT, live=True)
+def held(steps: tuple[int, ...] = (30, 240)) -> Shop:
+    shop = Shop(silent(steps), live=True)
     shop.beat(activity=1, order=1)
     shop.beat(activity=31)
     shop.tell(add(0))
@@ -404,7 +405,7 @@ def test_an_order_that_comes_while_a_step_is_held_suppresses_it() -> None:
 
 
 def test_a_cart_emptied_while_a_step_is_held_cancels_the_step_before() -> None:
-    shop = Shop(replace(SILENT, cart=replace(SILENT.cart, expires_after=Millis(10 * HOUR))), live=True)
+    shop = Shop(silent(expires_after=10 * HOUR), live=True)
     shop.tell(add(0))
     shop.beat(activity=10, order=10)
     shop.clock(30)
@@ -445,17 +446,18 @@ def test_a_permission_at_the_due_time_is_remembered_as_long_as_the_step_is_held(
 
 
 def test_activity_while_a_step_is_held_moves_the_next_one() -> None:
-    shop = held()
-    shop.tell(click(32), click(70), click(110))
+    shop = held((30, 60))
+    shop.tell(click(32))
     shop.clock(60)
+    shop.tell(click(70))
     shop.beat(activity=80, order=80, orders=1)
     shop.clock(85)
     assert shop.said() == [(1, "emitted", "silent", 85)]
-    shop.beat(activity=400, order=400, orders=1)
-    shop.clock(349)
+    shop.beat(activity=130, order=130, orders=1)
+    shop.clock(129)
     assert shop.said() == []
-    shop.clock(350)
-    assert shop.said() == [(2, "emitted", "silent", 350)]
+    shop.clock(130)
+    assert shop.said() == [(2, "emitted", "silent", 130)]
 
 
 def test_a_new_policy_judges_what_is_held_again() -> None:
