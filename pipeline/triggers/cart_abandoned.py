@@ -30,10 +30,10 @@ from pipeline.state.cart import (
     Emitted,
     Episode,
 )
-from pipeline.state.customer import NEVER, Customer
+from pipeline.state.customer import NEVER, Customer, wake_by
 from pipeline.triggers import cart_content as content
 from pipeline.triggers.cart_episode import Closing, apply, cancelled, certain_closing, enter
-from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, override
+from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, override, passed
 from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
 from pipeline.triggers.verdict import SiteNow, Verdict
 
@@ -91,7 +91,9 @@ def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
             step = next_step(cart.episode, customer.active, delays_of(site.policy, cart))
         change = cart.pending[0] if cart.pending and cart.pending[0].at <= clock else None
         if change is not None and (step is None or change.at <= step[1]):
-            if cart.episode is not None and step is not None and cart.episode.last < change.at < step[1]:
+            moves = step is None or change.at < step[1]
+            if cart.episode is not None and moves and change.at > cart.episode.last:
+                # a category that the change brings does not reach back before it
                 cart = replace(cart, episode=replace(cart.episode, last=change.at))
             cart = apply(cart, change, site, verdicts)
         elif step is not None and step[1] <= clock:
@@ -133,7 +135,7 @@ def _touch(customer: Customer, at: int, site: SiteNow) -> None:
     cart = customer.cart
     if cart is not None:
         if cart.episode is not None and not cart.episode.held:
-            if found := next_step(cart.episode, spans, delays_of(site.policy, cart)):
+            if found := next_step(cart.episode, passed(spans, settled), delays_of(site.policy, cart)):
                 customer.cart = replace(cart, episode=replace(cart.episode, last=found[2]))
         elif cart.episode is not None:
             settled = 0  # a held step keeps the spans after it for the next one
@@ -147,7 +149,9 @@ def _change(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdi
     verdicts: list[Verdict] = []
     if customer.cart is not None and customer.cart.pending and customer.cart.pending[0].at <= site.clock:
         verdicts += settle(customer, site)
-    return verdicts + enter(customer, change, site)
+    verdicts += enter(customer, change, site)
+    wake_by(customer, wake(customer, site))
+    return verdicts
 
 
 def _purchase(event: OrderRow, site: SiteNow) -> CartChange:

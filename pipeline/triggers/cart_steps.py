@@ -96,6 +96,14 @@ def add_activity(spans: tuple[int, ...], at: int, grain: int, settled: int) -> t
     return tuple(time for pair in joined for time in pair)
 
 
+def passed(spans: tuple[int, ...], settled: int) -> tuple[int, ...]:
+    """The spans that ended by `settled`: what comes after may still be measured by the delays of another category."""
+    end = len(spans)
+    while end and spans[end - 1] > settled:
+        end -= 2
+    return spans[:end]
+
+
 def grain_of(policy: CartPolicy) -> int:
     """The shortest delay that any cart of the site may have: activity closer than this is one span."""
     if not policy.categories:

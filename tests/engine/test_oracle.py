@@ -6,8 +6,10 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.config.durations import DAY, Millis
+from pipeline.config.policy import CartOverride, Policy
 from tests.engine import worlds
 from tests.engine.harness import (
     NAMESPACE,
@@ -36,6 +38,7 @@ def log_of(
     share: float | None,
     resend: float = 0,
     silent_after: int = NEVER_SILENT,
+    policy: Policy | None = None,
 ) -> Frames:
     sources = sources_of(NAMESPACE, history)
     skew = None
@@ -44,7 +47,7 @@ def log_of(
         with_ticks(NAMESPACE, sources, random, worlds.GRID, (worlds.BASE, worlds.LAST), END, 3 * worlds.GRID + 2)
     else:
         with_clocks(NAMESPACE, sources, random, share, END)
-    policy = policy_of(rules, silent_after=Millis(silent_after))
+    policy = policy or policy_of(rules, silent_after=Millis(silent_after))
     log, rejects = build_log(NAMESPACE, policy, sources, random, poll=poll, skew=skew, resend=resend)
     assert not rejects
     return log
@@ -112,3 +115,30 @@ def test_random_worlds_outlast_restarts() -> None:
         random = Random(seed)
         history, rules = worlds.random_history(random), worlds.random_rules(random)
         check_restarts(history, rules, random.choice(FRAMINGS), seed, random.choice(SILENCES))
+
+
+def test_categories_and_keep_rest_are_decided_alike_in_every_framing() -> None:
+    """The oracle knows neither; what it cannot judge must at least not depend on the framing."""
+    for seed in range(WORLDS // 2):
+        random = Random(seed)
+        history, rules = worlds.random_history(random), worlds.random_rules(random)
+        for _, event, _ in history:
+            for item in event.get("items", ()):
+                item["item_category"] = f"category {item['item_id']}"
+        bought = [{"item_id": random.choice(worlds.SKUS)} for _ in range(2)]
+        for _, event, _ in history:
+            if event["type"] == "purchase":
+                event["items"] = bought
+        keep = random.choice(["close", "keep_rest"])
+        site = policy_of(rules, partial_order=keep).sites["*"]
+        categories = {
+            "category a": CartOverride(steps=(Millis(worlds.GRID), Millis(4 * worlds.GRID))),
+            "category b": CartOverride(enabled=False),
+            "category c": CartOverride(min_value=4_000, steps=(Millis(8 * worlds.GRID),)),
+        }
+        policy = Policy({"*": replace(site, cart=replace(site.cart, categories=categories))})
+        told = []
+        for poll, share in FRAMINGS:
+            log = log_of(history, rules, random, poll=poll, share=share, policy=policy)
+            told.append(outcomes(fold_log(log, random)))
+        assert all(other == told[0] for other in told), seed
