@@ -20,6 +20,8 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 REACH_TIMEOUT = 3.0
 """Seconds after which a broker that does not accept a connection counts as missing."""
 ANSWER_TIMEOUT_MS = 10_000
+STOP_PATIENCE = 0.1
+"""Seconds given to a consumer that stops, before its fetcher is cancelled once more."""
 
 # Where a program sets up no logging, Python would print aiokafka's warnings beside our own one-line errors.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
@@ -122,7 +124,19 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
             await client.start()
             yield client
         finally:
-            await client.stop()
+            await stop_consumer(client)
+
+
+async def stop_consumer(client: AIOKafkaConsumer) -> None:
+    """Stop a consumer. Use this where its assignment may have changed a moment ago.
+
+    aiokafka's fetcher, while it waits for what it has cancelled after such a change, swallows its own cancellation
+    too; `stop` would then wait for it for ever. So it is cancelled until it ends.
+    """
+    stopping = asyncio.ensure_future(client.stop())
+    while not (await asyncio.wait([stopping], timeout=STOP_PATIENCE))[0]:
+        client._fetcher._fetch_task.cancel()  # noqa: SLF001  # there is no other way to reach it
+    await stopping
 
 
 async def _knock(host: str, port: int) -> bool:

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.config.errors import UserError
 from pipeline.config.settings import Settings
-from pipeline.kafka.clients import ANSWER_TIMEOUT_MS, connection, kafka_errors
+from pipeline.kafka.clients import ANSWER_TIMEOUT_MS, connection, kafka_errors, stop_consumer
 
 FIRST_WINDOW = 64
 """Offsets looked at first when searching backwards; the last transaction usually fits."""
@@ -73,7 +73,7 @@ async def high_watermarks(settings: Settings, places: Iterable[TopicPartition]) 
             ends: dict[TopicPartition, int] = await client.end_offsets(places)
             return ends
         finally:
-            await client.stop()
+            await stop_consumer(client)
 
 
 async def settled_ends(
