@@ -1,11 +1,13 @@
 """Ingest that fails half-way: what is not in the log is never committed, and what is there twice counts once."""
 
+import os
 import time
 
 import pytest
 
 from tests.faults.processes import SETTLE, Stage, a_shop
 
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
 PATIENCE = 10.0
 """Seconds after which the group gives the sources of a silent ingest to another one."""
 
@@ -32,3 +34,24 @@ def test_what_could_not_be_written_is_read_again(stage_of, fault: str) -> None:
 
 
 SMALL_POLLS = {"PIPELINE_INGEST_MAX_POLL_RECORDS": "20"}
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_an_ingest_that_wakes_up_after_its_session_adds_nothing(stage_of, seed: int) -> None:
+    stage: Stage = stage_of(**SMALL_POLLS)
+    history = a_shop(3_000, seed=20 + seed)
+    stage.worker()
+    sleeper = stage.ingest("sleeper")
+    time.sleep(4)
+    other = stage.ingest("other")
+    feed = stage.feed(history, 60)
+    for process in (sleeper, other):
+        time.sleep(5)
+        process.pause()
+        time.sleep(PATIENCE + 6)
+        process.resume()
+    feed.join()
+    clock = history.span.last_ms + SETTLE
+    stage.settle(clock)
+    stage.judge(clock)

@@ -56,7 +56,7 @@ def test_a_burst_longer_than_the_queue(runner: Any) -> None:
         runner._seek_soon()
         try:
             async with asyncio.timeout(4.5):
-                while len(applied) < FRAMES:
+                while len(applied) < FRAMES:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         finally:
             folding.cancel()
