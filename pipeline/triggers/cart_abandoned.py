@@ -30,7 +30,7 @@ from pipeline.state.cart import (
     Emitted,
     Episode,
 )
-from pipeline.state.customer import NEVER, Customer, wake_by
+from pipeline.state.customer import NEVER, Customer
 from pipeline.triggers import cart_content as content
 from pipeline.triggers.cart_episode import Closing, apply, cancelled, certain_closing, enter
 from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, override, passed
@@ -149,9 +149,7 @@ def _change(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdi
     verdicts: list[Verdict] = []
     if customer.cart is not None and customer.cart.pending and customer.cart.pending[0].at <= site.clock:
         verdicts += settle(customer, site)
-    verdicts += enter(customer, change, site)
-    wake_by(customer, wake(customer, site))
-    return verdicts
+    return verdicts + enter(customer, change, site)
 
 
 def _purchase(event: OrderRow, site: SiteNow) -> CartChange:
