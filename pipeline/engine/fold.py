@@ -22,7 +22,7 @@ from pipeline.log.rows import (
 )
 from pipeline.policy import permission
 from pipeline.state import recent
-from pipeline.state.customer import MAX_CHANNELS, MAX_ORDERS, NEVER, Customer, Grants, Recent
+from pipeline.state.customer import MAX_CHANNELS, MAX_ORDERS, NEVER, Customer, Grants, Recent, wake_by
 from pipeline.triggers.kinds import TRIGGERS
 from pipeline.triggers.verdict import SiteNow, Verdict
 
@@ -43,26 +43,18 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
         return refusal
     verdicts: list[Verdict] = []
     for trigger in TRIGGERS:
-        verdicts += trigger.on_event(customer, person, event, site)
-    customer.next_due = next_wake(customer, site)
+        if decided := trigger.on_event(customer, person, event, site):
+            verdicts += decided
     return verdicts
 
 
 def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
     """Let time pass for a customer, in place, up to the site's clock."""
     verdicts = [verdict for trigger in TRIGGERS for verdict in trigger.settle(customer, site)]
-    customer.next_due = next_wake(customer, site)
-    return verdicts
-
-
-def next_wake(customer: Customer, site: SiteNow) -> int:
-    """When the clock must wake this customer, NEVER for not at all."""
-    first = NEVER
+    customer.next_due = NEVER
     for trigger in TRIGGERS:
-        due = trigger.wake(customer, site)
-        if due and (due < first or not first):
-            first = due
-    return first
+        wake_by(customer, trigger.wake(customer, site))
+    return verdicts
 
 
 def lapse(customer: Customer, site: SiteNow) -> int:
@@ -113,6 +105,7 @@ def _consent(customer: Customer, _person: str, event: ConsentRow, site: SiteNow)
     customer.grants = permission.record(
         customer.grants, event.purpose, event.channel, event.granted, event.basis, event.at, _judged(customer, site)
     )
+    customer.page_consent = 0
     return None
 
 
@@ -149,12 +142,21 @@ _HANDLERS: dict[type, Callable[[Customer, str, Any, SiteNow], str | None]] = {
 def _may_collect(customer: Customer, person: str, packed: int, at: int, site: SiteNow) -> bool:
     """Whether activity may be collected. A page's consent mode speaks for anonymous visitors only."""
     if packed and person[person.index("|") + 1] == "a":
-        said = _consent_mode(packed)
-        if not _repeats(said, customer.grants, at):
-            customer.grants = permission.record_consent_mode(customer.grants, said, at, _judged(customer, site))
-        if not said.get(Purpose.COLLECT, True):
+        words = customer.grants.get(Purpose.COLLECT)
+        if packed != customer.page_consent or words is None or words[-1].at > at:
+            _say(customer, packed, at, site)
+        if not _consent_mode(packed).get(Purpose.COLLECT, True):
             return False
     return permission.allowed(customer.grants, Purpose.COLLECT, "", site.policy.permission, at)
+
+
+def _say(customer: Customer, packed: int, at: int, site: SiteNow) -> None:
+    """Enter what a page says of consent, where it is news."""
+    said = _consent_mode(packed)
+    if not _repeats(said, customer.grants, at):
+        customer.grants = permission.record_consent_mode(customer.grants, said, at, _judged(customer, site))
+    newest = all(customer.grants[purpose][-1].granted == granted for purpose, granted in said.items())
+    customer.page_consent = packed if newest else 0
 
 
 _consent_mode = lru_cache(maxsize=1024)(permission.consent_mode)
@@ -179,24 +181,34 @@ def _remember(customer: Customer, known: Recent, identity: str, at: int) -> Rece
     mark = recent.digest(identity)
     if recent.contains(known.ring, mark):
         return DUPLICATE
-    if at <= known.horizon or at <= known.newest - recent.WINDOW:
+    newest = known.newest
+    if at <= known.horizon or at <= newest - recent.WINDOW:
         return TOO_LATE
-    newest = max(known.newest, at)
     ring, evicted = recent.append(known.ring, mark, at, newest)
-    if evicted and newest - evicted <= recent.BOT_SPAN:
+    if at > newest:
+        newest = at
+    if not evicted:
+        return Recent(ring, newest, known.horizon)
+    if newest - evicted <= recent.BOT_SPAN:
         customer.bot = newest
     return Recent(ring, newest, max(known.horizon, evicted))
 
 
 def _seen(customer: Customer, event: Click | CartRow) -> None:
-    at = event.at
-    if at >= customer.seen:
-        customer.seen = at
-        if event.device:
-            customer.device = event.device
-        if event.locale:
-            customer.locale = event.locale
-    _on_channel(customer, event.channel or "web", at)
+    at, channel = event.at, event.channel or "web"
+    if at < customer.seen:
+        if channel != customer.channel:
+            _on_channel(customer, channel, at)
+        return
+    if channel != customer.channel:
+        if customer.channel:
+            _on_channel(customer, customer.channel, customer.seen)
+        customer.channel = channel
+    customer.seen = at
+    if event.device:
+        customer.device = event.device
+    if event.locale:
+        customer.locale = event.locale
 
 
 def _on_channel(customer: Customer, channel: str, at: int) -> None:

@@ -59,6 +59,8 @@ def allowed(grants: Grants, purpose: Purpose, channel: str, policy: PermissionPo
     if not ruling:
         return purpose in policy.without_record
     accepted = policy.accepted.get(purpose, ())
+    if len(ruling) == 1:
+        return ruling[0].granted and ruling[0].basis in accepted
     return all(word.granted and word.basis in accepted for word in ruling)
 
 
@@ -79,6 +81,10 @@ def withdrawn_after(grants: Grants, channel: str, policy: PermissionPolicy, at: 
 
 def _ruling(grants: Grants, purpose: str, channel: str, at: int) -> Sequence[Grant]:
     """The words of one moment that rule at `at`."""
+    if not channel:
+        general = grants.get(purpose, ())
+        if len(general) < 2:
+            return general if not general or general[0].at <= at else ()
     words = [word for word in grants.get(purpose, ()) if word.at <= at]
     if channel:
         own = [word for word in grants.get(f"{purpose}:{channel}", ()) if word.at <= at]

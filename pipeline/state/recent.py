@@ -10,6 +10,9 @@ MAX_IDS = 64
 WINDOW = 48 * 3_600_000
 """Milliseconds. An event older than this before the newest of its topic is too late to be told from a duplicate."""
 
+VISIT_GAP = 1_800_000
+"""Milliseconds without an event after which the next begins a visit."""
+
 BOT_SPAN = 10_000
 """64 events of one person within this many milliseconds are no human's."""
 
@@ -35,15 +38,17 @@ def contains(ring: bytes, mark: bytes) -> bool:
 def append(ring: bytes, mark: bytes, at: int, newest: int) -> tuple[bytes, int]:
     """Add an id seen at `at`. Returns the ring and the time of the newest entry that had to go, 0 for none.
 
-    `newest` is the newest time of all entries, `at` included.
+    `newest` is the newest time of the entries so far. Entries that have left the window match nothing any more; they
+    are dropped when a visit begins, not at every event.
     """
     ring += mark + (at // 1000 & 0xFFFFFF).to_bytes(3, "big")
+    visit = at - newest > VISIT_GAP
+    if not visit and len(ring) <= _FULL:
+        return ring, 0
+    newest = max(newest, at)
     evicted = 0
-    while len(ring) > _SIZE:
-        oldest = _time(ring, newest)
-        if oldest > newest - WINDOW and len(ring) <= _FULL:
-            break
-        evicted = max(evicted, oldest)
+    while len(ring) > _FULL or (visit and len(ring) > _SIZE and _time(ring, newest) <= newest - WINDOW):
+        evicted = max(evicted, _time(ring, newest))
         ring = ring[_SIZE:]
     return ring, evicted
 

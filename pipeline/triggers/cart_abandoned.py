@@ -30,7 +30,7 @@ from pipeline.state.cart import (
     Emitted,
     Episode,
 )
-from pipeline.state.customer import NEVER, Customer
+from pipeline.state.customer import NEVER, Customer, wake_by
 from pipeline.triggers import cart_content as content
 from pipeline.triggers.cart_episode import Closing, apply, cancelled, certain_closing, enter
 from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, override, passed
@@ -47,6 +47,8 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
     """Take activity, a change of the cart, an order, a withdrawal, or the report that a message was sent."""
     if type(event) is Click:
         _touch(customer, event.at, site)
+        if customer.cart is not None and not customer.next_due:
+            wake_by(customer, wake(customer, site))
         return []
     if isinstance(event, CartRow):
         _touch(customer, event.at, site)
@@ -90,19 +92,22 @@ def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
         if cart.episode is not None:
             step = next_step(cart.episode, customer.active, delays_of(site.policy, cart))
         change = cart.pending[0] if cart.pending and cart.pending[0].at <= clock else None
-        if change is not None and (step is None or change.at <= step[1]):
-            moves = step is None or change.at < step[1]
-            if cart.episode is not None and moves and change.at > cart.episode.last:
-                # a category that the change brings does not reach back before it
-                cart = replace(cart, episode=replace(cart.episode, last=change.at))
-            cart = apply(cart, change, site, verdicts)
+        if change is not None and (step is None or change.at < step[1]):
+            cart = apply(_moved(cart, change.at), change, site, verdicts)
         elif step is not None and step[1] <= clock:
-            verdict = _judge(customer, cart, step[0], step[1], site)
+            number, due, last = step
+            episode = cart.episode
+            while cart.pending and cart.pending[0].at == due:  # the changes of a moment come before its steps
+                last = due
+                cart = apply(cart, cart.pending[0], site, verdicts)
+            if cart.episode is None or episode is None or cart.episode.id != episode.id:
+                continue
+            verdict = _judge(customer, cart, number, due, site)
             if verdict.outcome is Outcome.HELD:
                 cart = _hold(cart, verdict, verdicts)
-                settled = max(cart.settled, step[1])
+                settled = max(cart.settled, due)
                 break
-            cart = _decide(cart, verdict, step[2])
+            cart = _decide(cart, verdict, last)
             verdicts.append(verdict)
         else:
             break
@@ -111,6 +116,13 @@ def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
     else:
         customer.cart = replace(cart, settled=settled)
     return verdicts
+
+
+def _moved(cart: Cart, at: int) -> Cart:
+    """The cart with activity at `at`: the delays of a category that comes with a change do not reach back before it."""
+    if cart.episode is None or cart.episode.last >= at:
+        return cart
+    return replace(cart, episode=replace(cart.episode, last=at))
 
 
 def lapse(customer: Customer, site: SiteNow) -> int:
@@ -149,7 +161,9 @@ def _change(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdi
     verdicts: list[Verdict] = []
     if customer.cart is not None and customer.cart.pending and customer.cart.pending[0].at <= site.clock:
         verdicts += settle(customer, site)
-    return verdicts + enter(customer, change, site)
+    verdicts += enter(customer, change, site)
+    wake_by(customer, wake(customer, site))
+    return verdicts
 
 
 def _purchase(event: OrderRow, site: SiteNow) -> CartChange:

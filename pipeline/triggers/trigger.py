@@ -21,6 +21,8 @@ class Trigger(Protocol):
     def on_event(self, customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
         """Take an event, after the profile has. Returns what it decides at once: cancellations.
 
+        Where `settle` must be called sooner than before, it says so with `wake_by`; it need not put a wake off.
+
         Raises RefusedError for an event that cannot be used.
         """
 

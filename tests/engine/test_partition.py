@@ -210,14 +210,15 @@ def test_people_are_woken_in_the_order_of_their_due_times_and_then_of_their_keys
     assert [decision["customer_id"] for decision in shop.decisions()] == ["s", "p", "r", "q"]
 
 
-def test_a_person_whose_timer_was_too_early_is_woken_in_the_place_of_the_true_one() -> None:
+def test_a_person_whose_timer_stands_too_early_is_judged_by_the_true_time() -> None:
     shop = Shop(ONE_STEP)
     shop.tell(add(0))
     shop.clock(1)
     shop.tell(add(5), click(20))
-    shop.tell(word(-60, True), add(10), person=BOB)
+    shop.clock(36)
+    assert shop.decisions() == []
     shop.clock(60)
-    assert [decision["customer_id"] for decision in shop.decisions()] == ["bob", "ann"]
+    assert shop.said() == [(1, "emitted", "silent", 50)]
 
 
 def test_a_tick_that_changes_nothing_writes_nothing_but_position_and_clock() -> None:

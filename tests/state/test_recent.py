@@ -9,7 +9,7 @@ T0 = 1_700_000_000_000
 def ring_of(times: list[int]) -> tuple[bytes, int]:
     ring, evicted = b"", 0
     for number, at in enumerate(times):
-        ring, gone = recent.append(ring, recent.digest(f"e{number}"), at, max(times[: number + 1]))
+        ring, gone = recent.append(ring, recent.digest(f"e{number}"), at, max(times[:number], default=0))
         evicted = max(evicted, gone)
     return ring, evicted
 
