@@ -203,7 +203,8 @@ def history_of(drawn: list[Any], granted: Iterable[str], *, consent_mode: bool) 
 
     A record may be written later than its event occurred, or have a clock that runs ahead; it may be sent twice.
     Those in `granted` allow messages from before the first slot on. With `consent_mode` the pages of the anonymous
-    visitor say what may be collected.
+    visitor say what may be collected. No two words on permission are of one moment: a refusal acts when it is read, and
+    nothing takes back what it cancelled.
     """
     told: list[Input] = [
         (
@@ -221,9 +222,14 @@ def history_of(drawn: list[Any], granted: Iterable[str], *, consent_mode: bool) 
         )
         for who in granted
     ]
+    words: set[tuple[str, int]] = set()
     for number, ((topic, fields), who, slot, late, again, off, rank) in enumerate(drawn):
         occurred = BASE + slot * GRID + off
         time = occurred + late * GRID
+        if topic in ("shop.customers", "shop.messages"):
+            while (who, min(occurred, time)) in words:
+                occurred, time = occurred + 1, time + 1
+            words.add((who, min(occurred, time)))
         event: dict[str, Any] = {
             "event_id": f"{rank}-{number}",
             "site_id": SITE,

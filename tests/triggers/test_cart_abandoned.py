@@ -321,6 +321,12 @@ def test_a_category_that_comes_later_does_not_reach_back() -> None:
     assert [s.minute for s in said(*events, policy=BY_CATEGORY, until=DAY)] == [60, 70]
 
 
+def test_a_step_that_is_due_as_a_category_comes_is_judged_on_the_cart_as_it_is_then() -> None:
+    events = (add(0, "t", category="toys"), add(60, "f", 9_000, category="food"))
+    got = said(*events, policy=BY_CATEGORY, until=DAY)
+    assert [(s.step, s.minute) for s in got] == [(1, 60), (2, 80)]
+
+
 def test_a_category_may_be_switched_off_or_need_more_worth() -> None:
     assert said(add(0, category="drugs"), policy=BY_CATEGORY, until=DAY)[0].reason == "disabled"
     assert said(add(0, category="gold"), policy=BY_CATEGORY, until=DAY)[0].reason == "below_min_value"
