@@ -30,7 +30,7 @@ from pipeline.state.cart import (
     Emitted,
     Episode,
 )
-from pipeline.state.customer import NEVER, Customer
+from pipeline.state.customer import NEVER, Customer, wake_by
 from pipeline.triggers import cart_content as content
 from pipeline.triggers.cart_episode import Closing, apply, cancelled, certain_closing, enter
 from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, override, passed
@@ -47,6 +47,8 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
     """Take activity, a change of the cart, an order, a withdrawal, or the report that a message was sent."""
     if type(event) is Click:
         _touch(customer, event.at, site)
+        if customer.cart is not None and not customer.next_due:
+            wake_by(customer, wake(customer, site))
         return []
     if isinstance(event, CartRow):
         _touch(customer, event.at, site)
@@ -159,7 +161,9 @@ def _change(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdi
     verdicts: list[Verdict] = []
     if customer.cart is not None and customer.cart.pending and customer.cart.pending[0].at <= site.clock:
         verdicts += settle(customer, site)
-    return verdicts + enter(customer, change, site)
+    verdicts += enter(customer, change, site)
+    wake_by(customer, wake(customer, site))
+    return verdicts
 
 
 def _purchase(event: OrderRow, site: SiteNow) -> CartChange:
