@@ -221,7 +221,9 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             marks = self._watermarks.from_progress(progress)
         lagging = {p.source for p in progress if p.position < p.end}
         peers = await self._peers_behind(set(assigned.values())) if lagging else {}
-        self._held_back = self._alignment.held_back(peers | self._newest, lagging | peers.keys(), _now())
+        # A replay's watermarks stand still between clock records: compare like with like, or each waits for the other.
+        own = self._newest if self._live or not peers else self._peers.marks | self._watermarks.marks
+        self._held_back = self._alignment.held_back(peers | own, lagging | peers.keys(), _now())
         self._metrics.overruns(self._alignment.overruns)
         if marks or self._beats:
             data = self._framer.tick(marks, [self._beats[site] for site in sorted(self._beats)])

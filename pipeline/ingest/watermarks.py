@@ -25,7 +25,8 @@ class Watermarks:
 
     def __init__(self, slack: int) -> None:
         self._slack = slack
-        self._marks: dict[int, int] = {}
+        self.marks: dict[int, int] = {}
+        """By source: what was said last."""
 
     def from_progress(self, progress: Iterable[Progress]) -> list[Mark]:
         """New watermarks of a live namespace: of those that rose.
@@ -37,8 +38,8 @@ class Watermarks:
         risen = []
         for source in progress:
             time = (source.asked if source.position >= source.end else source.newest) - self._slack
-            if time > self._marks.get(source.source, 0):
-                self._marks[source.source] = time
+            if time > self.marks.get(source.source, 0):
+                self.marks[source.source] = time
                 risen.append(Mark(source.source, time))
         return risen
 
@@ -46,14 +47,14 @@ class Watermarks:
         """New watermarks from the clock records of a replay: of those that rose."""
         risen = []
         for source, time in sorted(clocks.items()):
-            if time > self._marks.get(source, 0):
-                self._marks[source] = time
+            if time > self.marks.get(source, 0):
+                self.marks[source] = time
                 risen.append(Mark(source, time))
         return risen
 
     def keep(self, sources: set[int]) -> None:
         """Forget the sources that another process reads now."""
-        self._marks = {source: time for source, time in self._marks.items() if source in sources}
+        self.marks = {source: time for source, time in self.marks.items() if source in sources}
 
 
 class Alignment:
