@@ -178,13 +178,13 @@ def _judged(customer: Customer, site: SiteNow) -> int:
 
 def _remember(customer: Customer, known: Recent, identity: str, at: int) -> Recent | str:
     """Enter an event id; the reason instead where it is known, or too old to tell."""
-    mark = recent.digest(identity)
-    if recent.contains(known.ring, mark):
+    ring, mark = known.ring, recent.digest(identity)
+    if mark in ring and recent.contains(ring, mark):
         return DUPLICATE
     newest = known.newest
     if at <= known.horizon or at <= newest - recent.WINDOW:
         return TOO_LATE
-    ring, evicted = recent.append(known.ring, mark, at, newest)
+    ring, evicted = recent.append(ring, mark, at, newest)
     if at > newest:
         newest = at
     if not evicted:

@@ -107,26 +107,37 @@ class Framer:
         flows: dict[str, list[int]],
     ) -> None:
         topic = self._namespace.sources[source].topic
-        route, partitions, received = self._routers[topic], self._namespace.partitions, framed.received
-        active = topic in ACTIVITY
+        route, partitions = self._routers[topic], self._namespace.partitions
+        told: dict[str, list[int]] = {}  # by site: how many, and the newest time
         for record in records:
             time = record.timestamp if now is None or record.timestamp < now else now
             try:
                 routed = route(record.value, time)
             except RefusedError as error:
-                received[topic, ""] += 1
+                framed.received[topic, ""] += 1
                 self._refuse(source, record, error, framed)
                 continue
             if type(routed) is Routed:
                 person, site, event = routed
                 out[partition_of(person, partitions)].append(Row(source, record.offset, 0, time, person, event))
-                received[topic, site] += 1
-                if active or type(event) is OrderRow:
-                    _flow(flows, site, event, time)
+                if (seen := told.get(site)) is None:
+                    seen = told[site] = [0, 0]
+                seen[0] += 1
+                if time > seen[1]:
+                    seen[1] = time
+                if type(event) is OrderRow and event.news == OrderNews.PURCHASE:
+                    flow = flows.setdefault(site, [0, 0, 0])
+                    flow[1] = max(flow[1], time)
+                    flow[2] += 1
             elif type(routed) is Clock:
                 framed.clocks[source] = max(routed.at, framed.clocks.get(source, 0))
             elif type(routed) is Echoed:
                 self._echo(source, record, routed, framed)
+        for site, (number, newest) in told.items():
+            framed.received[topic, site] += number
+            if topic in ACTIVITY:
+                flow = flows.setdefault(site, [0, 0, 0])
+                flow[0] = max(flow[0], newest)
 
     def _broadcast(self, source: int, records: list[Record], now: int | None, framed: Framed) -> Iterable[Row]:
         topic = self._namespace.sources[source].topic
@@ -174,16 +185,3 @@ class Framer:
                 truncated=truncated,
             )
         )
-
-
-def _flow(flows: dict[str, list[int]], site: str, event: object, time: int) -> None:
-    """Enter activity or an order of a site: newest activity, newest order, number of orders."""
-    flow = flows.get(site)
-    if flow is None:
-        flow = flows[site] = [0, 0, 0]
-    if type(event) is OrderRow:
-        if event.news == OrderNews.PURCHASE:
-            flow[1] = max(flow[1], time)
-            flow[2] += 1
-    elif time > flow[0]:
-        flow[0] = time

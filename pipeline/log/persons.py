@@ -7,7 +7,9 @@ _ESCAPES = str.maketrans({c: f"%{ord(c):02X}" for c in [*map(chr, range(32)), "|
 
 def escape(part: str) -> str:
     """Escape what would break a key apart. Plain ids come back as they are."""
-    return part if part.isalnum() else part.translate(_ESCAPES)
+    if part.isprintable() and "|" not in part and "%" not in part:
+        return part
+    return part.translate(_ESCAPES)
 
 
 def unescape(part: str) -> str:
