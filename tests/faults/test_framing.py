@@ -24,23 +24,23 @@ def decided(stage: Stage, clock: int) -> set[tuple[str, str]]:
 def test_a_poll_of_one_or_of_thousands(stage_of) -> None:
     history = a_shop(200, seed=5)
     clock = history.span.last_ms + SETTLE
-    stages: list[Stage] = [stage_of(PIPELINE_INGEST_MAX_POLL_RECORDS=records) for records in ("1", "100", "5000")]
+    stages: list[Stage] = [stage_of(PIPELINE_INGEST_MAX_POLL_RECORDS=records) for records in ("1", "5000")]
     for stage in stages:
         stage.ingest()
         stage.publish(history, SETTLE)
     for stage in stages:
         stage.worker()  # a backlog of many small frames is read to its end, too
     found = [decided(stage, clock) for stage in stages]
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     assert len(found[0]) > 40
-    assert [process.exits for stage in stages for process in stage.processes] == [[]] * 6
+    assert [process.exits for stage in stages for process in stage.processes] == [[]] * 4
 
 
 @pytest.mark.chaos
 def test_at_once_or_in_time(stage_of) -> None:
     history = a_shop(1_000, seed=10)
     clock = history.span.last_ms + SETTLE
-    at_once, in_time = stage_of(), stage_of()
+    at_once, in_time = stage_of(PIPELINE_INGEST_MAX_POLL_RECORDS="100"), stage_of()
     for stage in (at_once, in_time):
         stage.ingest()
         stage.worker()

@@ -12,7 +12,7 @@ PATIENCE = 10.0
 """Seconds after which the group gives the sources of a silent ingest to another one."""
 
 
-@pytest.mark.parametrize("fault", ["hang", "fail"])
+@pytest.mark.parametrize("fault", [pytest.param("hang", marks=pytest.mark.chaos), "fail"])
 def test_what_could_not_be_written_is_read_again(stage_of, fault: str) -> None:
     stage: Stage = stage_of()
     history = a_shop(300)

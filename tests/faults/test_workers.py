@@ -163,6 +163,7 @@ def test_a_slow_transaction_holds_up_its_own_partition_only(stage_of) -> None:
     assert worker.text().count("restored") == 3  # the membership was never lost
 
 
+@pytest.mark.chaos
 def test_a_transaction_beyond_its_timeout_is_fenced_and_done_again(stage_of) -> None:
     worker = hold(stage_of(PIPELINE_WORKER_TRANSACTION_TIMEOUT="3s"), seconds=7, least=3)
     assert "partition 0: fenced" in worker.text()
