@@ -34,6 +34,7 @@ Folded = list[Verdict] | str
 """What was decided at once, or the reason for which the event was not used."""
 
 _DIGEST = 5
+_COLLECT = Purpose.COLLECT
 
 
 def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> Folded:
@@ -63,7 +64,7 @@ def lapse(customer: Customer, site: SiteNow) -> int:
 
 
 def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str | None:
-    if (event.consent or customer.grants) and not _may_collect(customer, person, event.consent, event.at, site):
+    if not _may_collect(customer, person, event.consent, event.at, site):
         return NO_CONSENT
     known = _remember(customer, customer.clicks, event.id, event.at)
     if isinstance(known, str):
@@ -74,7 +75,7 @@ def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str 
 
 
 def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> str | None:
-    if (event.consent or customer.grants) and not _may_collect(customer, person, event.consent, event.at, site):
+    if not _may_collect(customer, person, event.consent, event.at, site):
         return NO_CONSENT
     known = _remember(customer, customer.carts, event.id, event.at)
     if isinstance(known, str):
@@ -141,13 +142,17 @@ _HANDLERS: dict[type, Callable[[Customer, str, Any, SiteNow], str | None]] = {
 
 def _may_collect(customer: Customer, person: str, packed: int, at: int, site: SiteNow) -> bool:
     """Whether activity may be collected. A page's consent mode speaks for anonymous visitors only."""
+    rules = site.policy.permission
+    words = customer.grants.get(_COLLECT)
     if packed and person[person.index("|") + 1] == "a":
-        words = customer.grants.get(Purpose.COLLECT)
-        if packed != customer.page_consent or words is None or words[-1].at > at:
-            _say(customer, packed, at, site)
-        if not _consent_mode(packed).get(Purpose.COLLECT, True):
+        if packed == customer.page_consent and words is not None and words[-1].at <= at:
+            return words[-1].granted and words[-1].basis in rules.accepted.get(_COLLECT, ())
+        _say(customer, packed, at, site)
+        if not _consent_mode(packed).get(_COLLECT, True):
             return False
-    return permission.allowed(customer.grants, Purpose.COLLECT, "", site.policy.permission, at)
+    elif words is None:
+        return _COLLECT in rules.without_record
+    return permission.allowed(customer.grants, _COLLECT, "", rules, at)
 
 
 def _say(customer: Customer, packed: int, at: int, site: SiteNow) -> None:

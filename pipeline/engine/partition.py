@@ -108,6 +108,7 @@ class PartitionEngine:
             self._beat(frame)
         if frame.marks:
             self._mark(frame)
+        self._events += len(frame.rows)
         self.position.offset = offset + 1
 
     def take(self) -> Batch:
@@ -157,7 +158,6 @@ class PartitionEngine:
     def _fold_person(self, row: Row) -> None:
         """Fold an event into a copy of its customer: whatever is raised costs this event only."""
         person, event = row.person, row.event
-        self._events += 1
         before = self._customer(person)
         customer = Customer() if before is None else snapshot(before)
         site = self._site(site_of(person))

@@ -33,6 +33,11 @@ POSITION_EVERY = 5.0
 MAX_BATCH_BYTES = 1024 * 1024
 """Frames of one transaction, in bytes of the log: more would hold up the event loop."""
 
+PACE = 0.02
+"""Seconds between a commit and the next transaction's frames. Kafka is still writing the markers of the last one: begun
+at once, the next is refused and tried again after these same 20 ms; and a small transaction costs the broker as much as
+a large one."""
+
 SEEK_AFTER, SEEK_AGAIN = 0.2, 1.0
 """Seconds. A seek at once races with Faust's drain, which then drops what was read again."""
 
@@ -176,6 +181,7 @@ class Runner:
                 store.write(batch.rows, checkpoint)
                 self.position, written = engine.position.offset, time.monotonic()
                 self._metrics.committed(self._partition, batch, self.position)
+                await asyncio.sleep(PACE)
             elif not frames:
                 written = time.monotonic()
             self._metrics.clock(self._partition, engine.clock.now, engine.held_sites)
