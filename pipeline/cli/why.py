@@ -63,9 +63,12 @@ def _present(now: dict[str, Any]) -> list[str]:
     from pipeline.explain.words import moment, money
 
     lines = []
-    for name, label in (("seen", "last seen"), ("ordered", "last order"), ("next_timer", "looked at again")):
+    clocks = {"seen": "last seen", "cart_added": "last put in the cart", "ordered": "last order"}
+    for name, label in {**clocks, "next_timer": "looked at again"}.items():
         if now[name]:
             lines.append(f"{label}: {moment(now[name])}")
+    if now["channels"]:
+        lines.append("last on " + ", ".join(f"{name}: {moment(at)}" for name, at in now["channels"].items()))
     cart = [
         f"{line['quantity']} x {line['sku']}"
         + (f" ({money(line['price'], line['currency'])})" if line["price"] is not None else "")

@@ -11,7 +11,7 @@ from pipeline.explain.words import money
 from pipeline.log.rows import PolicyRow
 from pipeline.policy.permission import allowed
 from pipeline.state.cart import Cart
-from pipeline.state.customer import Customer
+from pipeline.state.customer import Customer, last_activity
 
 
 def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[str, Any]:
@@ -19,6 +19,8 @@ def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[
     rules = policy.site(site)
     now: dict[str, Any] = {
         "seen": customer.seen or None,
+        "channels": last_activity(customer),
+        "cart_added": customer.cart_added or None,
         "ordered": customer.ordered or None,
         "next_timer": customer.next_due or None,
         "cart": _cart(customer.cart),
