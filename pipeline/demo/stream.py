@@ -11,7 +11,7 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import DECISIONS, LOG
 from pipeline.config.settings import Settings
 from pipeline.demo.tally import Tally
-from pipeline.kafka.clients import connection
+from pipeline.kafka.clients import connection, stop_consumer
 from pipeline.kafka.topics import read_namespace
 from pipeline.operate.status import read_status
 from pipeline.replay.history import History
@@ -70,7 +70,7 @@ async def _watch(settings: Settings, tally: Tally) -> None:
                 for record in records:
                     count(record.value)
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def _settled(settings: Settings, clock: int) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from pipeline.kafka.clients import stop_consumer
 from pipeline.log.frames import FrameKind, decode_frame
 
 _KIND = 2
@@ -35,6 +36,6 @@ class PeerMarks:
     async def leave(self) -> None:
         """Stop reading: this process reads every source itself."""
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             self._consumer = None
             self.marks.clear()

@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.config.namespace import CHANGELOG, Namespace
+from pipeline.kafka.clients import stop_consumer
 from pipeline.kafka.topics import CHANGELOG_DELETE_RETENTION_MS
 from pipeline.worker.local import Checkpoint, LocalCopyError, LocalStore
 
@@ -64,7 +65,7 @@ async def restore(
             store.close()
         raise
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 def _open(path: Path, epoch: int, begin: int, end: int) -> tuple[LocalStore, int]:
