@@ -21,7 +21,7 @@ from pipeline.ingest.framing import Framed, Framer
 from pipeline.ingest.metrics import IngestMetrics
 from pipeline.ingest.peers import PeerMarks
 from pipeline.ingest.watermarks import Alignment, Progress, Watermarks
-from pipeline.kafka.clients import connection, kafka_errors
+from pipeline.kafka.clients import connection, kafka_errors, stop_consumer
 from pipeline.kafka.counts import require_topics
 from pipeline.kafka.topics import read_namespace
 from pipeline.log import rejects
@@ -108,7 +108,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if self._error is None:
             await self._commit()
         await self._peers.leave()
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
         await self._producer.stop()
 
     async def step(self) -> None:
