@@ -18,14 +18,12 @@ from pipeline.config.settings import Settings
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in Mode]),
-    default=Mode.LIVE.value,
-    show_default=True,
-    help="Of the namespace, where it is made now.",
+    help="Of the namespace, where it is made now; live if not said.",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Workers: one a core.")
 @click.option("--no-broker", is_flag=True, help="Use the Kafka of the settings though it has the default address.")
 @pass_settings
-def up(settings: Settings, mode: str, workers: int, no_broker: bool) -> None:
+def up(settings: Settings, mode: str | None, workers: int, no_broker: bool) -> None:
     """Run ingest, workers and, where no Kafka is named, a broker, and keep them running until Ctrl-C.
 
     Makes the namespace and publishes the policy of policy.file first. What ends is started again. Each line of the
@@ -37,7 +35,7 @@ def up(settings: Settings, mode: str, workers: int, no_broker: bool) -> None:
     kafka = Kafka.GIVEN if no_broker else kafka_of(settings, dict(os.environ))
     signal.signal(signal.SIGTERM, _as_ctrl_c)
     try:
-        with running(settings, Mode(mode), workers, kafka, click.echo) as system:
+        with running(settings, Mode(mode) if mode else None, workers, kafka, click.echo) as system:
             click.echo(
                 f"Namespace {settings.namespace.name} runs on Kafka at {system.settings.kafka.bootstrap_servers}. "
                 "Ctrl-C stops it."

@@ -43,7 +43,7 @@ def verify(settings: Settings, keep: Path | None) -> None:
         click.echo(f"Earlier runs that are kept in {keep} found {report.earlier:,} differences.")
     if not report.clean:
         raise UserError(f"{report.differences + report.earlier:,} differences in namespace {settings.namespace.name}")
-    click.echo(f"Namespace {settings.namespace.name} is exactly what its log says.")
+    click.echo(f"As far as ingest has read it, namespace {settings.namespace.name} is exactly what its log says.")
 
 
 def print_report(report: "Report") -> None:

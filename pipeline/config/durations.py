@@ -9,6 +9,9 @@ MINUTE = 60_000
 HOUR = 3_600_000
 DAY = 86_400_000
 
+LONGEST = 10 * 365 * DAY
+"""No length of time in a setting or a policy is longer: times stay within what can be stored and written."""
+
 
 class Millis(int):
     """A length of time in milliseconds."""
@@ -28,4 +31,11 @@ def parse_duration(text: str) -> Millis:
     parts = _PART.findall(text)
     if not parts or "".join(n + u for n, u in parts) != text:
         raise ValueError(f'{text!r} is not a duration: write for example "30m", "1h30m" or "250ms"')
-    return Millis(sum(int(n) * _UNITS[u] for n, u in parts))
+    return millis(sum(int(n) * _UNITS[u] for n, u in parts))
+
+
+def millis(number: int) -> Millis:
+    """A number of milliseconds as a duration. Raises ValueError for one that is negative or longer than LONGEST."""
+    if not 0 <= number <= LONGEST:
+        raise ValueError(f"{number} ms is not between 0 and {LONGEST // DAY} days")
+    return Millis(number)

@@ -9,5 +9,6 @@ class ConfigError(UserError):
     """A setting is missing or wrong. `where` names the key, as `section.key`."""
 
     def __init__(self, where: str, what: str) -> None:
-        super().__init__(f"{where}: {what}")
+        super().__init__(f"{where}: {what}" if where else what)
         self.where = where
+        self.what = what

@@ -1,16 +1,19 @@
 """The policy: what each site allows and when, read from TOML and published as a record of the log."""
 
+import re
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from pipeline.config.durations import HOUR, MINUTE, Millis
+from pipeline.config.durations import HOUR, MINUTE, Millis, millis
 from pipeline.config.errors import ConfigError
 from pipeline.config.settings import convert_toml, read_toml
+from pipeline.events.currency import CURRENCIES
 from pipeline.events.customer import Basis, Channel, Purpose
+from pipeline.events.envelope import SITE_PATTERN
 
 ANY_SITE = "*"
 """Site of the defaults, for sites that the policy does not name."""
@@ -92,7 +95,7 @@ class SitePolicy(Struct, frozen=True, forbid_unknown_fields=True):
 
     currency: Annotated[str, Meta(min_length=3, max_length=3, description="Base currency, ISO 4217.")] = "EUR"
     rates: Annotated[
-        dict[str, Annotated[float, Meta(gt=0)]],
+        dict[str, Annotated[float, Meta(gt=0, le=1e9)]],
         Meta(description="Units of the base currency for one unit of another, minor units alike."),
     ] = {}
     cart: CartPolicy = CartPolicy()
@@ -112,19 +115,50 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_policy(file: Path) -> Policy:
-    """Read the TOML file: `[site."*".cart]`, `[site.my-shop.cart]`. Raises ConfigError that names the key."""
+    """Read the TOML file: `[site."*".cart]` holds for every site, `[site.my-shop.cart]` says what differs there.
+
+    Raises ConfigError that names the site and the key.
+    """
     tree = read_toml(file)
     if unknown := tree.keys() - {"site"}:
         raise ConfigError(f"{file}: {min(unknown)}", 'unknown: a policy has tables [site."*"] and [site.NAME]')
-    policy = convert_toml({"sites": {ANY_SITE: {}} | tree.get("site", {})}, Policy, str(file))
-    for name, site in policy.sites.items():
-        for where, steps in [
-            ("cart.steps", site.cart.steps),
-            *((f"cart.categories.{c}.steps", o.steps) for c, o in site.cart.categories.items() if o.steps is not None),
-        ]:
-            if not 1 <= len(steps) <= 9 or list(steps) != sorted(set(steps)) or steps[0] <= 0:
-                raise ConfigError(f"site.{name}.{where}", "give 1 to 9 durations, each longer than the one before")
-    return policy
+    tables = tree.get("site", {})
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigError(f"{file}: site", 'write tables: [site."*"] and [site.NAME]')
+    common = tables.get(ANY_SITE, {})
+    return Policy({name: _site(file, name, _merged(common, tables.get(name, {}))) for name in (ANY_SITE, *tables)})
+
+
+def _site(file: Path, name: str, tree: dict[str, Any]) -> SitePolicy:
+    """Check the policy of one site."""
+    where = f"{file}: site.{name}"
+    if name != ANY_SITE and not re.fullmatch(SITE_PATTERN, name):
+        raise ConfigError(where, f"no site can have this name: it matches {SITE_PATTERN}")
+    try:
+        site = convert_toml(tree, SitePolicy, "")
+    except ConfigError as error:
+        key = f".{error.where}" if error.where else ""
+        raise ConfigError(where + key, error.what) from error
+    if site.currency not in CURRENCIES:
+        raise ConfigError(f"{where}.currency", f"{site.currency!r} is not a currency of ISO 4217")
+    if not site.cart.expires_after:
+        raise ConfigError(f"{where}.cart.expires_after", "a trigger that expires at once is none: give a duration")
+    for key, steps in [
+        ("cart.steps", site.cart.steps),
+        *((f"cart.categories.{c}.steps", o.steps) for c, o in site.cart.categories.items() if o.steps is not None),
+    ]:
+        if not 1 <= len(steps) <= 9 or list(steps) != sorted(set(steps)) or steps[0] <= 0:
+            raise ConfigError(f"{where}.{key}", "give 1 to 9 durations, each longer than the one before")
+    return site
+
+
+def _merged(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """What holds for every site, with what one site says otherwise, table by table."""
+    merged = dict(common)
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def encode_policy(policy: Policy) -> bytes:
@@ -134,7 +168,7 @@ def encode_policy(policy: Policy) -> bytes:
 
 def decode_policy(body: bytes) -> Policy:
     """Read what `encode_policy` wrote. Raises msgspec.ValidationError."""
-    return msgspec.json.decode(body, type=Policy, dec_hook=lambda _, value: Millis(value))
+    return msgspec.json.decode(body, type=Policy, dec_hook=lambda _, value: millis(value))
 
 
 def policy_version(body: bytes) -> str:

@@ -14,6 +14,9 @@ from pipeline.config.errors import ConfigError
 
 T = TypeVar("T")
 
+SHORTEST_TICK = 10
+"""Milliseconds: ticks without a pause would fill the log."""
+
 
 class KafkaSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How to reach the brokers."""
@@ -146,7 +149,10 @@ def load_settings(file: Path | None, environment: Mapping[str, str] | None = Non
         if not isinstance(tree.setdefault(section, {}), dict):
             raise ConfigError(section, f"is a section: write [{section}] and its keys below")
         tree[section][key] = text
-    return convert_toml(tree, Settings, "settings")
+    settings = convert_toml(tree, Settings, "settings")
+    if settings.ingest.tick_interval < SHORTEST_TICK:
+        raise ConfigError("ingest.tick_interval", f"{settings.ingest.tick_interval} is too short: at least 10ms")
+    return settings
 
 
 def read_toml(file: Path) -> dict[str, Any]:

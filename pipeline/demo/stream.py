@@ -66,9 +66,11 @@ async def _watch(settings: Settings, tally: Tally) -> None:
         await consumer.seek_to_beginning()
         while True:
             for tp, records in (await consumer.getmany(timeout_ms=200)).items():
-                count = tally.frame if tp.topic == log else tally.decision
                 for record in records:
-                    count(record.value)
+                    if tp.topic == log:
+                        tally.frame(tp.partition, record.value)
+                    else:
+                        tally.decision(record.value)
     finally:
         await stop_consumer(consumer)
 

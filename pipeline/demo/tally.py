@@ -25,9 +25,11 @@ class Tally:
         self._stories: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._lengths: Counter[str] = Counter()
 
-    def frame(self, data: bytes) -> None:
-        """Count a record of the log."""
+    def frame(self, partition: int, data: bytes) -> None:
+        """Count a record of the log. Products stand in every partition and count once."""
         frame = decode_frame(data)
+        if frame.kind == FrameKind.PRODUCT and partition == 0:
+            self.events += len(frame.rows)
         if frame.kind == FrameKind.EVENTS:
             self.events += len(frame.rows)
             self._lengths.update(row.person for row in frame.rows)

@@ -149,7 +149,10 @@ async def read_namespace(settings: Settings) -> Namespace:
     async with reader(settings) as consumer:
         record = await _last_record(consumer, name) if control in await consumer.topics() else None
     if record is None:
-        raise UserError(f"namespace {name} does not exist: run `pipeline topics apply --namespace {name} --mode live`")
+        raise UserError(
+            f"namespace {name} does not exist: run `pipeline topics apply --namespace {name} --mode live`, or for a "
+            "history with `--mode replay`"
+        )
     return record
 
 

@@ -93,12 +93,14 @@ class System:
 @contextmanager
 def running(
     settings: Settings,
-    mode: Mode,
+    mode: Mode | None = None,
     workers: int = 1,
     kafka: Kafka = Kafka.OURS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[System]:
-    """Run everything in namespace `settings.namespace`, which is made where it is missing, until the block ends.
+    """Run everything in namespace `settings.namespace` until the block ends.
+
+    Where the namespace is missing it is made with `mode`, live if None; where it is there, None takes it as it is.
 
     `tell` gets each line that a process logs, from another thread. What ends is started again; at the end of the
     block all processes are stopped, the broker last. Call from a thread that lasts and has no event loop.
@@ -207,7 +209,12 @@ def _wait_for_broker(system: System) -> None:
             return
 
 
-async def _prepare_namespace(settings: Settings, mode: Mode) -> None:
+async def _prepare_namespace(settings: Settings, mode: Mode | None) -> None:
+    if mode is None:
+        try:
+            mode = (await topics.read_namespace(settings)).mode
+        except UserError:
+            mode = Mode.LIVE
     await topics.apply(settings, mode)
     if settings.policy.file:
         await publish_policy(settings, load_policy(Path(settings.policy.file)))

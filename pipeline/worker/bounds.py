@@ -34,6 +34,11 @@ class LogBounds:
         ends = await consumer.end_offsets([TopicPartition(self._topic, p) for p in partitions])
         return {tp.partition: end for tp, end in ends.items()}
 
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
     async def _started(self) -> AIOKafkaConsumer:
         async with self._starting:
             if self._consumer is None:

@@ -16,6 +16,7 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import CHANGELOG, LOG, Namespace
 from pipeline.config.settings import Settings
 from pipeline.engine.partition import PartitionEngine
+from pipeline.log.rejects import RejectReason
 from pipeline.state.codec import next_due_of
 from pipeline.worker.local import Checkpoint, LocalCopyError, LocalStore
 from pipeline.worker.metrics import WorkerMetrics
@@ -181,6 +182,9 @@ class Runner:
                 store.write(batch.rows, checkpoint)
                 self.position, written = engine.position.offset, time.monotonic()
                 self._metrics.committed(self._partition, batch, self.position)
+                for fault in (RejectReason.FOLD_ERROR.value, RejectReason.TIMER_ERROR.value):
+                    if number := batch.discarded[fault]:
+                        logger.error("partition %d: %d times %s, a fault of ours", self._partition, number, fault)
                 await asyncio.sleep(PACE)
             elif not frames:
                 written = time.monotonic()

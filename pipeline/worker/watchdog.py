@@ -22,21 +22,24 @@ async def watch(
     Brokers that do not answer are not the partition's fault: then nothing is known, and nothing said.
     """
     moved: dict[int, tuple[int, float]] = {}
-    while True:
-        await asyncio.sleep(EVERY)
-        ready = {p: runner for p, runner in store.runners.items() if runner.ready}
-        try:
-            ends = await log.ends(sorted(ready))
-        except KafkaError:
-            ends = {}
-        now = time.monotonic()
-        moved = {p: moved.get(p, (-1, now)) for p in ready}
-        for partition, runner in ready.items():
-            end = ends.get(partition, runner.position)
-            metrics.lag(partition, max(0, end - runner.position))
-            position, since = moved[partition]
-            if runner.position != position or end <= runner.position:
-                moved[partition] = (runner.position, now)
-            elif now - since > stall:
-                fatal(f"partition {partition} stands still at {position}, the log ends at {end}")
-                return
+    try:
+        while True:
+            await asyncio.sleep(EVERY)
+            ready = {p: runner for p, runner in store.runners.items() if runner.ready}
+            try:
+                ends = await log.ends(sorted(ready))
+            except KafkaError:
+                ends = {}
+            now = time.monotonic()
+            moved = {p: moved.get(p, (-1, now)) for p in ready}
+            for partition, runner in ready.items():
+                end = ends.get(partition, runner.position)
+                metrics.lag(partition, max(0, end - runner.position))
+                position, since = moved[partition]
+                if runner.position != position or end <= runner.position:
+                    moved[partition] = (runner.position, now)
+                elif now - since > stall:
+                    fatal(f"partition {partition} stands still at {position}, the log ends at {end}")
+                    return
+    finally:
+        await log.close()
