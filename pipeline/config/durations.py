@@ -9,7 +9,7 @@ MINUTE = 60_000
 HOUR = 3_600_000
 DAY = 86_400_000
 
-LONGEST = 10 * 365 * DAY
+LONGEST = 100 * 365 * DAY
 """No length of time in a setting or a policy is longer: times stay within what can be stored and written."""
 
 
