@@ -28,7 +28,8 @@ Headers = list[tuple[str, bytes]]
 class Output(NamedTuple):
     """A record for a topic of the namespace; its partition is that of the log.
 
-    `caused_at` is the time of the record that caused it, 0 where the passing of time did; `due` as in the verdict.
+    `caused_at` is the time of the record that caused it, 0 where the passing of time did; `at`, `due` and `after_send`
+    as in the verdict.
     """
 
     topic: str
@@ -39,7 +40,9 @@ class Output(NamedTuple):
     reason: str
     kind: Kind
     caused_at: int
+    at: int
     due: int
+    after_send: bool
 
 
 class Origin(NamedTuple):
@@ -90,7 +93,7 @@ def write(
         currency=site.policy.currency if verdict.value else "",
         after_send=verdict.after_send,
     )
-    marks = (verdict.outcome, verdict.reason, kind, caused_at, verdict.due)
+    marks = (verdict.outcome, verdict.reason, kind, caused_at, verdict.at, verdict.due, verdict.after_send)
     outputs = [Output(DECISIONS, key, encode(decision), headers, *marks)]
     if verdict.outcome in (Outcome.EMITTED, Outcome.CANCELLED):
         trigger = _trigger(decision, verdict, customer, site)

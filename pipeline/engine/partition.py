@@ -19,6 +19,7 @@ from pipeline.log.persons import site_of
 from pipeline.log.rejects import RefusedError, Reject, RejectReason
 from pipeline.log.rows import (
     Click,
+    MessageRow,
     NamespaceRow,
     PolicyRow,
     ProductRow,
@@ -45,17 +46,22 @@ from pipeline.triggers.verdict import SiteNow, Verdict
 
 Load = Callable[[bytes], bytes | None]
 
+NO_SOURCE = -1
+"""In place of a source id: what was discarded came from no source."""
+
 
 class Batch(NamedTuple):
     """What one transaction holds. `rows` are those of the changelog, the position last; it moves with all the rest.
 
-    `effective` is False where nothing but the position and the clock moved.
+    `discarded` counts by source id and reason, NO_SOURCE where time was the cause; `messages` the reports of senders
+    by channel and Report. `effective` is False where nothing but the position and the clock moved.
     """
 
     rows: list[tuple[bytes, bytes]]
     outputs: list[Output]
     rejects: list[Reject]
-    discarded: Counter[str]
+    discarded: Counter[tuple[int, str]]
+    messages: Counter[tuple[str, int]]
     events: int
     effective: bool
 
@@ -86,7 +92,8 @@ class PartitionEngine:
         self._reserved: dict[bytes, bytes] = {}
         self._outputs: list[Output] = []
         self._rejects: list[Reject] = []
-        self._discarded: Counter[str] = Counter()
+        self._discarded: Counter[tuple[int, str]] = Counter()
+        self._messages: Counter[tuple[str, int]] = Counter()
         self._events = 0
 
     def apply(self, offset: int, data: bytes) -> None:
@@ -97,7 +104,7 @@ class PartitionEngine:
         for row in frame.rows:
             place = (row.offset, row.sub)
             if (high := highs.get(row.source)) is not None and place <= high:
-                self._discarded["resent"] += 1
+                self._discarded[row.source, "resent"] += 1
                 continue
             highs[row.source] = place
             if row.person:
@@ -123,9 +130,10 @@ class PartitionEngine:
         self.position.engine = ENGINE_VERSION
         rows.append((CLOCK_KEY, encode(self.clock)))
         rows.append((POSITION_KEY, encode(self.position)))
-        batch = Batch(rows, self._outputs, self._rejects, self._discarded, self._events, effective)
+        counts = self._discarded, self._messages
+        batch = Batch(rows, self._outputs, self._rejects, *counts, self._events, effective)
         self._dirty, self._reserved, self._outputs, self._rejects = {}, {}, [], []
-        self._discarded, self._events = Counter(), 0
+        self._discarded, self._messages, self._events = Counter(), Counter(), 0
         return batch
 
     @property
@@ -164,7 +172,7 @@ class PartitionEngine:
         try:
             folded = fold(customer, person, event, site)  # type: ignore[arg-type]  # rows with a person hold these
             if isinstance(folded, str):
-                self._discarded[folded] += 1
+                self._discarded[row.source, folded] += 1
                 if folded != NO_CONSENT:
                     return
                 folded = []
@@ -177,6 +185,8 @@ class PartitionEngine:
         except Exception as error:  # noqa: BLE001  # the stream goes on, the event is kept in rejects
             self._reject(row, RejectReason.FOLD_ERROR, f"{type(error).__name__} in the fold of {type(event).__name__}")
             return
+        if type(event) is MessageRow:
+            self._messages[event.channel, event.report] += 1
         if before is None:
             self.position.rows += 1
         self._change(person, customer, outputs)
@@ -198,7 +208,7 @@ class PartitionEngine:
             self._timers.set(person, customer.next_due)
 
     def _reject(self, row: Row, reason: RejectReason, detail: str) -> None:
-        self._discarded[reason.value] += 1
+        self._discarded[row.source, reason.value] += 1
         self._rejects.append(refusal(row, reason, detail, self._namespace))
 
     # -- time ----------------------------------------------------------------------------------------------------
@@ -238,7 +248,7 @@ class PartitionEngine:
         try:
             outputs = self._write(person, customer, settle(customer, site), site, 0)
         except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
-            self._discarded[RejectReason.TIMER_ERROR.value] += 1
+            self._discarded[NO_SOURCE, RejectReason.TIMER_ERROR.value] += 1
             customer = snapshot(before)
             customer.next_due, outputs = 0, []
         if outputs or customer != before:

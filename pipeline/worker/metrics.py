@@ -76,7 +76,7 @@ class WorkerMetrics:
         now = time.time()
         self.transaction("commit")
         self._position.labels(partition).set(position)
-        for reason, number in batch.discarded.items():
+        for (_, reason), number in batch.discarded.items():
             self._discarded.labels("pipeline.log", reason).inc(number)
         for output in batch.outputs:
             kind = output.kind.value

@@ -43,6 +43,9 @@ SEEK_AFTER, SEEK_AGAIN = 0.2, 1.0
 """Seconds. A seek at once races with Faust's drain, which then drops what was read again."""
 
 
+FAULTS = (RejectReason.FOLD_ERROR.value, RejectReason.TIMER_ERROR.value)
+
+
 class LogReader(Protocol):
     """What a runner needs of Faust's consumer."""
 
@@ -182,9 +185,9 @@ class Runner:
                 store.write(batch.rows, checkpoint)
                 self.position, written = engine.position.offset, time.monotonic()
                 self._metrics.committed(self._partition, batch, self.position)
-                for fault in (RejectReason.FOLD_ERROR.value, RejectReason.TIMER_ERROR.value):
-                    if number := batch.discarded[fault]:
-                        logger.error("partition %d: %d times %s, a fault of ours", self._partition, number, fault)
+                for (_, reason), number in batch.discarded.items():
+                    if reason in FAULTS:
+                        logger.error("partition %d: %d times %s, a fault of ours", self._partition, number, reason)
                 await asyncio.sleep(PACE)
             elif not frames:
                 written = time.monotonic()

@@ -261,7 +261,8 @@ def fold_log(
                         assert encode_customer(decode_customer(value)) == value
                 run.outputs.extend(batch.outputs)
                 run.rejects.extend(batch.rejects)
-                run.discarded.update(batch.discarded)
+                for (_, reason), number in batch.discarded.items():
+                    run.discarded[reason] += number
                 if crash and random.random() < crash:
                     engine = opened()
         run.stores.append(store)

@@ -190,7 +190,8 @@ class Shop:
         self.store.update(batch.rows)
         self.outputs += batch.outputs
         self.rejects += batch.rejects
-        self.discarded += batch.discarded
+        for (_, reason), number in batch.discarded.items():
+            self.discarded[reason] += number
 
     def row(self, event: Any, person: str = ANN, sub: int = 0) -> Row:
         source = SOURCES.get(type(event), len(self.namespace.sources) - 1)
