@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from pipeline.config.errors import UserError
+from pipeline.config.profile import PROFILES, profile_settings
 from pipeline.config.settings import NamespaceSettings, Settings, load_settings
 
 P = ParamSpec("P")
@@ -23,6 +24,8 @@ COMMANDS = {
     "config": ("pipeline.cli.config:config", "Show and check the settings."),
     "ingest": ("pipeline.cli.ingest:ingest", "Read the shop's topics into the log."),
     "worker": ("pipeline.cli.worker:worker", "Fold the log: keep customers, decide, write triggers."),
+    "redis": ("pipeline.cli.redis:redis", "Run a real Valkey on this machine."),
+    "serve": ("pipeline.cli.serve:serve", "Keep profiles and triggers in Redis, for downstream services."),
     "replay": ("pipeline.cli.replay:replay", "Stream a simulated shop or a public log into a namespace."),
     "verify": ("pipeline.cli.verify:verify", "Prove that nothing was lost, doubled or changed."),
     "status": ("pipeline.cli.status:status", "Show how a namespace stands."),
@@ -34,23 +37,41 @@ COMMANDS = {
 """Name: where its click command is, and the line that `pipeline --help` shows. A module is imported when it is used."""
 
 INTERRUPTED = 130
-_GLOBAL_OPTIONS = ("--config", "--namespace")
+_GLOBAL_OPTIONS = ("--config", "--namespace", "--profile")
 
 
 class Invocation:
     """The global options of this run of the command."""
 
-    def __init__(self, config: Path | None, namespace: str | None) -> None:
+    def __init__(self, config: Path | None, namespace: str | None, profile: str | None) -> None:
         self._config = config
         self._namespace = namespace
+        self._profile = profile
 
     @functools.cached_property
     def settings(self) -> Settings:
-        """File, then environment, then options; the last wins. Raises ConfigError."""
-        settings = load_settings(self._config)
+        """Profile, or what runs in this folder; then file, environment, options: the last wins. Raises ConfigError."""
+        if self._profile is not None:
+            settings = load_settings(self._config, below=profile_settings(self._profile))
+        else:
+            settings = _settings_here(self._config)
         if self._namespace is None:
             return settings
         return msgspec.structs.replace(settings, namespace=NamespaceSettings(self._namespace))
+
+
+def _settings_here(config: Path | None) -> Settings:
+    """Where one pipeline with a Kafka of its own runs in this folder, that is meant, if nothing names another."""
+    from pipeline.operate.here import running_here
+
+    ours = [one for one in running_here() if one.bootstrap_servers]
+    if len(ours) == 1:
+        address = ours[0].bootstrap_servers
+        below = {"kafka": {"bootstrap_servers": address}, "namespace": {"name": ours[0].namespace}}
+        settings = load_settings(config, below=below)
+        if settings.kafka.bootstrap_servers == address:
+            return settings
+    return load_settings(config)
 
 
 def pass_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
@@ -100,7 +121,7 @@ class PipelineGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Move `--config` and `--namespace` to the front, so that they may follow the command's name."""
+        """Move the global options to the front, so that they may follow the command's name."""
         return super().parse_args(ctx, _globals_first(args))
 
     def invoke(self, ctx: click.Context) -> object:
@@ -126,15 +147,26 @@ class PipelineGroup(click.Group):
     metavar="FILE",
     help="TOML file of settings. Without it: the defaults, and the environment.",
 )
-@click.option("--namespace", metavar="NAME", help="Topic prefix to work in, instead of the settings' namespace.name.")
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    help="Topic prefix to work in. Without it: that of the settings, else the one that runs in this folder.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    envvar="PIPELINE_PROFILE",
+    show_envvar=True,
+    help="Settings and a policy to start from. dev: namespace dev, cart steps after 20, 40 and 60 seconds.",
+)
 @click.version_option(package_name="live-customer-pipeline")
 @click.pass_context
-def main(ctx: click.Context, config: Path | None, namespace: str | None) -> None:
+def main(ctx: click.Context, config: Path | None, namespace: str | None, profile: str | None) -> None:
     """Live customer profiles and consented triggers from a shop's Kafka topics.
 
-    --config and --namespace may stand before or after the command's name.
+    --config, --namespace and --profile may stand before or after the command's name.
     """
-    ctx.obj = Invocation(config, namespace)
+    ctx.obj = Invocation(config, namespace, profile)
 
 
 def _globals_first(args: Sequence[str]) -> list[str]:

@@ -103,10 +103,17 @@ class WorkerSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MetricsSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where Prometheus finds the process."""
+    """Where a process serves /metrics, /healthz and /readyz."""
 
-    ingest_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the ingest's /metrics; 0: off.")] = 0
-    worker_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the worker's /metrics; 0: off.")] = 0
+    host: Annotated[
+        str, Meta(description="Address to listen on; 0.0.0.0 in a container. There is no password on it.")
+    ] = "127.0.0.1"
+    ingest_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the ingest; 0: off.")] = 0
+    worker_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the worker; 0: off.")] = 0
+    serve_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of serve; 0: off.")] = 0
+    stalled_after: Annotated[
+        Millis, Meta(description="/healthz fails where the process's loop has not turned for this long.")
+    ] = Millis(60_000)
 
 
 class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,6 +123,15 @@ class BrokerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=1, le=65_534, description="Port on 127.0.0.1; the controller takes the next one.")] = (
         19_092
     )
+
+
+class RedisSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The Redis that holds the view, and the one that `pipeline redis` runs on this machine."""
+
+    url: Annotated[
+        str, Meta(description="redis://, rediss:// or unix://, with user, password and database where it has them.")
+    ] = "redis://127.0.0.1:16379/0"
+    port: Annotated[int, Meta(ge=1, le=65_535, description="Port on 127.0.0.1 of our own.")] = 16_379
 
 
 class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,13 +150,19 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     worker: WorkerSettings = WorkerSettings()
     metrics: MetricsSettings = MetricsSettings()
     broker: BrokerSettings = BrokerSettings()
+    redis: RedisSettings = RedisSettings()
     policy: PolicySettings = PolicySettings()
 
 
-def load_settings(file: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the TOML file, then let the environment override it.
+def load_settings(
+    file: Path | None,
+    environment: Mapping[str, str] | None = None,
+    below: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Settings:
+    """Read the TOML file, then let the environment override it; what neither says is taken from the tree `below`.
 
-    `KAFKA_<KEY>` sets `kafka.<key>` and `PIPELINE_<SECTION>_<KEY>` sets `<section>.<key>`. Raises ConfigError.
+    `KAFKA_<KEY>` sets `kafka.<key>`, `REDIS_URL` sets `redis.url`, and `PIPELINE_<SECTION>_<KEY>` sets
+    `<section>.<key>`. Raises ConfigError.
     """
     tree: dict[str, dict[str, Any]] = {}
     if file is not None:
@@ -149,6 +171,9 @@ def load_settings(file: Path | None, environment: Mapping[str, str] | None = Non
         if not isinstance(tree.setdefault(section, {}), dict):
             raise ConfigError(section, f"is a section: write [{section}] and its keys below")
         tree[section][key] = text
+    for section, keys in (below or {}).items():
+        if isinstance(tree.setdefault(section, {}), dict):
+            tree[section] = {**keys, **tree[section]}
     settings = convert_toml(tree, Settings, "settings")
     if settings.ingest.tick_interval < SHORTEST_TICK:
         raise ConfigError("ingest.tick_interval", f"{settings.ingest.tick_interval} is too short: at least 10ms")
@@ -189,5 +214,7 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, str, st
             names = [f"PIPELINE_{section.name}_{key.name}".upper()]
             if section.name == "kafka":
                 names.append(f"KAFKA_{key.name}".upper())
+            if (section.name, key.name) == ("redis", "url"):  # not REDIS_PORT, which Kubernetes sets for a service
+                names.append("REDIS_URL")
             found += [(section.name, key.name, environment[name]) for name in names if name in environment]
     return found

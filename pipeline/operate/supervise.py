@@ -1,7 +1,6 @@
 """Runs a whole pipeline under supervisord, and stops it as a whole: for `pipeline up`, the demonstration and tests."""
 
 import asyncio
-import fcntl
 import os
 import secrets
 import signal
@@ -27,6 +26,7 @@ from pipeline.kafka import topics
 from pipeline.kafka.broker import HOST, START_TIMEOUT, end_with_parent, must_be_free, prepare
 from pipeline.kafka.clients import admin_client
 from pipeline.operate.control import publish_policy
+from pipeline.operate.here import claimed
 from pipeline.operate.programs import (
     BROKER,
     USER,
@@ -40,7 +40,6 @@ from pipeline.operate.programs import (
 )
 from pipeline.operate.tail import Tail
 
-RUN_FOLDER = Path(".pipeline/run")
 ANSWER_SECONDS = 10.0
 GRACE_SECONDS = 10
 """Added to the programs' own times to stop, before all is killed."""
@@ -110,10 +109,10 @@ def running(
         prepare()
         address = f"{HOST}:{settings.broker.port}"
         settings = replace(settings, kafka=replace(settings.kafka, bootstrap_servers=address))
-    folder = (RUN_FOLDER / settings.namespace.name).absolute()
     found = programs(settings, workers, kafka)
     with ExitStack() as stack:
-        _lock(stack, folder)
+        ours = settings.kafka.bootstrap_servers if kafka is Kafka.OURS else ""
+        folder = stack.enter_context(claimed(settings.namespace.name, ours))
         if kafka is Kafka.OURS:
             must_be_free(settings.broker.port)
         logs = {name: log_of(folder, name) for name in ["supervisor", *(program.name for program in found)]}
@@ -132,15 +131,6 @@ def running(
             if program is not BROKER:
                 system.start(program)
         yield system
-
-
-def _lock(stack: ExitStack, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = stack.enter_context((folder / "lock").open("wb"))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(f"another `pipeline up` runs namespace {folder.name} here: stop it first") from error
 
 
 def _supervisord(stack: ExitStack, settings: Settings, folder: Path, found: list[Program]) -> System:
