@@ -9,9 +9,9 @@ from aiokafka.admin import NewTopic
 from bench.events import Sent
 from pipeline.config.namespace import CHANGELOG, LOG, Namespace
 from pipeline.config.settings import Settings
+from pipeline.kafka.batches import PartitionWriter, batch_producer
 from pipeline.kafka.clients import admin_client, reader
 from pipeline.log.persons import partition_of
-from pipeline.replay.writer import PartitionWriter, replay_producer
 from pipeline.state.partition import POSITION_KEY, decode_position
 
 
@@ -23,7 +23,7 @@ async def create_topic(settings: Settings, name: str, partitions: int) -> None:
 
 async def load(settings: Settings, events: Iterable[Sent], prefix: str, partitions: int) -> int:
     """Write events to `prefix` + their topic, by the hash of their key. Returns the mean size in bytes."""
-    producer = replay_producer(settings)
+    producer = batch_producer(settings)
     await producer.start()
     number = size = 0
     try:

@@ -31,7 +31,13 @@ CLOCKED_SOURCES = ("shop.clicks", "shop.carts", "shop.orders", "shop.customers",
 BROADCAST_SOURCES = ("shop.catalog", "pipeline.control")
 """Copied to every partition of the log; they do not hold the clock back."""
 
-SOURCES = CLOCKED_SOURCES + BROADCAST_SOURCES
+HISTORY = "shop.history"
+"""What happened before the pipeline was there, imported: old events of people. They do not tell the time."""
+
+PERSON_SOURCES = (*CLOCKED_SOURCES, HISTORY)
+SOURCES = (*CLOCKED_SOURCES, *BROADCAST_SOURCES, HISTORY)
+"""A new one goes to the end: the places of the others are stored in state."""
+
 LOG = "pipeline.log"
 CHANGELOG = "pipeline.changelog"
 DECISIONS = "decisions"
@@ -88,12 +94,18 @@ def new_namespace(name: str, mode: Mode, partitions: int) -> Namespace:
         raise ConfigError("namespace.name", f"{name!r} is not a namespace: use 1 to 32 of a-z, 0-9 and '-'")
     if not 1 <= partitions <= 1024:
         raise ConfigError("topics.partitions", f"{partitions} is not between 1 and 1024")
-    sources = tuple(
+    return with_all_sources(Namespace(name, mode, partitions, ()))
+
+
+def with_all_sources(namespace: Namespace) -> Namespace:
+    """The namespace with the sources that it lacks, at the end: those that came after the release that made it."""
+    lacking = tuple(
         SourcePartition(topic, partition)
         for topic in SOURCES
-        for partition in range(source_partitions(topic, partitions))
+        if topic not in {source.topic for source in namespace.sources}
+        for partition in range(source_partitions(topic, namespace.partitions))
     )
-    return Namespace(name, mode, partitions, sources)
+    return msgspec.structs.replace(namespace, sources=namespace.sources + lacking)
 
 
 def source_partitions(topic: str, partitions: int) -> int:

@@ -4,6 +4,7 @@ from pipeline.events.cart import CartEvent
 from pipeline.events.catalog import CatalogEvent
 from pipeline.events.click import ClickEvent
 from pipeline.events.customer import CustomerEvent
+from pipeline.events.history import HistoryEvent
 from pipeline.events.message import MessageEvent
 from pipeline.events.order import OrderEvent
 
@@ -14,7 +15,17 @@ TOPIC_EVENTS = {
     "shop.customers": CustomerEvent,
     "shop.messages": MessageEvent,
     "shop.catalog": CatalogEvent,
+    "shop.history": HistoryEvent,
 }
 """What each shop topic may hold: a union of structs, told apart by their `type`."""
 
-__all__ = ["TOPIC_EVENTS", "CartEvent", "CatalogEvent", "ClickEvent", "CustomerEvent", "MessageEvent", "OrderEvent"]
+__all__ = [
+    "TOPIC_EVENTS",
+    "CartEvent",
+    "CatalogEvent",
+    "ClickEvent",
+    "CustomerEvent",
+    "HistoryEvent",
+    "MessageEvent",
+    "OrderEvent",
+]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from pipeline.config.namespace import CLOCKED_SOURCES, SOURCES, Namespace, SourcePartition
+from pipeline.config.namespace import HISTORY, PERSON_SOURCES, SOURCES, Namespace, SourcePartition
 from pipeline.events.clock import Clock
 from pipeline.ingest.control import route_control
 from pipeline.ingest.route import Echoed, Routed, Router
@@ -79,7 +79,7 @@ class Framer:
         flows: dict[str, list[int]] = {}
         for source, records in polled:
             topic = self._namespace.sources[source].topic
-            if topic in CLOCKED_SOURCES:
+            if topic in PERSON_SOURCES:
                 self._people(source, records, now, out, framed, flows)
             else:
                 kind = FrameKind.PRODUCT if topic == "shop.catalog" else FrameKind.CONTROL
@@ -108,6 +108,7 @@ class Framer:
     ) -> None:
         topic = self._namespace.sources[source].topic
         route, partitions = self._routers[topic], self._namespace.partitions
+        now_selling = topic != HISTORY
         told: dict[str, list[int]] = {}  # by site: how many, and the newest time
         for record in records:
             time = record.timestamp if now is None or record.timestamp < now else now
@@ -125,7 +126,7 @@ class Framer:
                 seen[0] += 1
                 if time > seen[1]:
                     seen[1] = time
-                if type(event) is OrderRow and event.news == OrderNews.PURCHASE:
+                if type(event) is OrderRow and event.news == OrderNews.PURCHASE and now_selling:
                     flow = flows.setdefault(site, [0, 0, 0])
                     flow[1] = max(flow[1], time)
                     flow[2] += 1

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.config.namespace import Mode
+from pipeline.config.namespace import CLOCKED_SOURCES, HISTORY, Mode
 from pipeline.events import TOPIC_EVENTS
 from pipeline.events.clock import Clock
 from pipeline.events.envelope import SITE_PATTERN, Event
@@ -24,7 +24,10 @@ MAX_AHEAD = 24 * 3_600_000
 """A clock that is further ahead than this is wrong; one that is less is set to the record's time."""
 
 MAX_AGE = 400 * 86_400_000
-"""Older than this at its arrival: a clock that was never set. Years of history come by import."""
+"""Older than this at its arrival: a clock that was never set. What is older comes as history."""
+
+MAX_HISTORY_AGE = 20 * 366 * 86_400_000
+"""Older than this, history is no shop's."""
 
 LAST_CLOCK = 2**53
 """A clock record of a later time could not be written to the log."""
@@ -52,9 +55,10 @@ class Router:
 
     def __init__(self, topic: str, mode: Mode) -> None:
         types: Any = TOPIC_EVENTS[topic]
-        if mode is not Mode.LIVE:
+        if mode is not Mode.LIVE and topic in CLOCKED_SOURCES:
             types = types | Clock
         self._decode = msgspec.json.Decoder(types).decode
+        self._max_age = MAX_HISTORY_AGE if topic == HISTORY else MAX_AGE
 
     def __call__(self, value: bytes | None, time: int) -> Route:
         """Route a record whose time is `time`, epoch milliseconds. Raises RefusedError."""
@@ -65,7 +69,7 @@ class Router:
             return event
         if not _is_site(event.site_id):
             raise RefusedError(RejectReason.BAD_SITE, f"$.site_id does not match {SITE_PATTERN}")
-        at = _occurred(event.occurred_at, time)
+        at = _occurred(event.occurred_at, time, self._max_age)
         routed: Routed | ProductRow
         if isinstance(event, Event):
             routed = Routed(_person(event), event.site_id, compact_event(event, at))
@@ -92,15 +96,16 @@ def _is_site(site: str) -> bool:
     return re.fullmatch(SITE_PATTERN, site) is not None
 
 
-def _occurred(occurred: datetime | int, time: int) -> int:
+def _occurred(occurred: datetime | int, time: int, max_age: int) -> int:
     """When it happened, epoch milliseconds, not later than the record's own time."""
     at = occurred if isinstance(occurred, int) else round(occurred.timestamp() * 1000)
     if at > time:
         if at > time + MAX_AHEAD:
             raise RefusedError(RejectReason.OCCURRED_IN_FUTURE, "$.occurred_at is more than a day ahead: a wrong clock")
         return time
-    if at < time - MAX_AGE:
-        raise RefusedError(RejectReason.OCCURRED_TOO_LONG_AGO, "$.occurred_at is over 400 days old: a wrong clock")
+    if at < time - max_age:
+        too_old = f"$.occurred_at is over {max_age // 86_400_000} days old: a wrong clock"
+        raise RefusedError(RejectReason.OCCURRED_TOO_LONG_AGO, too_old)
     return at
 
 

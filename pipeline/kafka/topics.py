@@ -13,7 +13,7 @@ from aiokafka.errors import for_code
 
 from pipeline.config import namespace as names
 from pipeline.config.errors import UserError
-from pipeline.config.namespace import Mode, Namespace, new_namespace, source_partitions
+from pipeline.config.namespace import Mode, Namespace, new_namespace, source_partitions, with_all_sources
 from pipeline.config.settings import Settings, TopicSettings
 from pipeline.kafka.clients import ANSWER_TIMEOUT_MS, admin_client, connection, kafka_errors, reader
 
@@ -73,10 +73,7 @@ def plan(namespace: Namespace, topics: TopicSettings) -> list[TopicSpec]:
         )
 
     return [
-        *(
-            spec(source, compacted if source in names.BROADCAST_SOURCES else deleted, SOURCE_MESSAGE_BYTES)
-            for source in names.SOURCES
-        ),
+        *(spec(source, _source_configs(source, deleted, compacted), SOURCE_MESSAGE_BYTES) for source in names.SOURCES),
         spec(names.LOG, deleted, MESSAGE_BYTES),
         spec(names.CHANGELOG, changelog, MESSAGE_BYTES),
         *(spec(output, deleted, MESSAGE_BYTES) for output in names.OUTPUTS),
@@ -85,8 +82,17 @@ def plan(namespace: Namespace, topics: TopicSettings) -> list[TopicSpec]:
     ]
 
 
+def _source_configs(source: str, stream: dict[str, str], compacted: dict[str, str]) -> dict[str, str]:
+    """History is kept for ever: an import looks there for what has been imported before."""
+    if source == names.HISTORY:
+        return stream | {"retention.ms": "-1"}
+    return compacted if source in names.BROADCAST_SOURCES else stream
+
+
 async def apply(settings: Settings, mode: Mode) -> Applied:
     """Create what is missing of the namespace in the settings; what exists is left as it is.
+
+    A namespace that an earlier release made gets the topics that have come since, and its record their sources.
 
     Raises UserError, before anything is made, where what exists has another mode or other partition counts.
     """
@@ -108,10 +114,11 @@ async def apply(settings: Settings, mode: Mode) -> Applied:
             await _create(admin, missing)
             await _wait_for_leaders(admin, missing)
             _refuse_other_partitions(specs, await _describe(admin))  # another `apply` may have come first
-    if recorded is None:
-        await _write_record(settings, wanted)
+    complete = wanted if recorded is None else with_all_sources(recorded)
+    if complete != recorded:
+        await _write_record(settings, complete)
     return Applied(
-        recorded or wanted,
+        complete,
         tuple(spec.name for spec in missing),
         tuple(spec.name for spec in specs if spec.name in found),
     )

@@ -14,11 +14,11 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import CLOCKED_SOURCES, Mode, Namespace
 from pipeline.config.settings import Settings
 from pipeline.events.clock import Clock
+from pipeline.kafka.batches import PartitionWriter, batch_producer
 from pipeline.kafka.clients import kafka_errors, reachable
 from pipeline.kafka.topics import read_namespace
 from pipeline.replay.history import History, Skipped, Span
 from pipeline.replay.pace import AtOnce, Pace, RealTime
-from pipeline.replay.writer import PartitionWriter, replay_producer
 from pipeline.simulator.happening import Happening
 
 SETTLE = 4 * DAY
@@ -64,7 +64,7 @@ async def publish(
     started = time.monotonic()
     await reachable(settings)
     with kafka_errors(settings):
-        producer = replay_producer(settings)
+        producer = batch_producer(settings)
         try:
             await producer.start()
             telling = _Telling(namespace, PartitionWriter(producer), history.span, settle_ms)

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from pipeline.config.namespace import DECISIONS, REJECTS, trigger_topic
+from pipeline.config.namespace import DECISIONS, HISTORY, REJECTS, trigger_topic
 from pipeline.config.settings import KafkaSettings
 from pipeline.events import TOPIC_EVENTS
 from pipeline.log.rejects import Reject, Replayed
@@ -32,6 +32,7 @@ _ABOUT = {
     "shop.customers": "Who a person is and what that person allows.",
     "shop.messages": "What became of messages, reported by their senders.",
     "shop.catalog": "The products of a site.",
+    "shop.history": "What happened before the pipeline was there, up to 20 years back. It does not tell the time.",
     TRIGGERS: "Carts that were abandoned, as CloudEvents 1.0 in structured mode. Read committed; "
     "act once an `id`, never after `expires_at`, and stop what is cancelled.",
     DECISIONS: "What became of every candidate for a trigger, emitted or not, and why. Read committed.",
@@ -63,7 +64,8 @@ def document() -> Node:
     """Build the document."""
     kinds = [type(event) for events in examples.EVENTS.values() for event in events]
     references, schemas = components([*kinds, Trigger, Decision, Reject, Replayed], _REFERENCE)
-    messages = {wire_name(type(e)): _shop_message(e, references) for es in examples.EVENTS.values() for e in es}
+    told = [e for topic, es in examples.EVENTS.items() if topic != HISTORY for e in es]  # history repeats their types
+    messages = {wire_name(type(event)): _shop_message(event, references) for event in told}
     outputs = {
         TRIGGERS: [_trigger_message(references)],
         DECISIONS: [_decision_message(references)],

@@ -33,6 +33,8 @@ _START = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
 _WEB = Context(device="mobile", channel="web", source="newsletter", medium="email", locale="de-DE", country="DE")
 _BOOTS = Item("sku-boots-42", item_name="Trail boots", item_category="shoes", item_brand="Alpina", price=11_990)
 _SOCKS = Item("sku-socks", item_name="Merino socks", item_category="socks", price=1_490, quantity=2)
+_OLD_BOOTS = Item("sku-boots-17", item_category="shoes", item_brand="Alpina", price=8_990)
+_OLD_ORDER = "o-2019-77"
 _CART = "cart-9"
 _ORDER = "o-2026-311"
 _OPENING = "e-add-1"
@@ -55,6 +57,11 @@ def _known(minutes: int, event_id: str) -> dict[str, Any]:
 def _visit(minutes: int, event_id: str) -> dict[str, Any]:
     """The envelope of what the customer does in the web shop."""
     return _known(minutes, event_id) | {"session_id": "s-31", "context": _WEB}
+
+
+def _long_ago(days: int, event_id: str) -> dict[str, Any]:
+    """The envelope of what the customer did years before, and so many days later."""
+    return _known(0, event_id) | {"occurred_at": _START.replace(year=2019) + timedelta(days=days)}
 
 
 def _anonymous(minutes: int, event_id: str) -> dict[str, Any]:
@@ -156,6 +163,18 @@ EVENTS: dict[str, tuple[Struct, ...]] = {
         ),
         catalog.ProductRemoved(
             event_id="e-removed", site_id=SITE, occurred_at=int(_at(9_999).timestamp() * 1000), item_id="sku-socks"
+        ),
+    ),
+    "shop.history": (
+        order.Purchase(**_long_ago(0, "h-order"), order_id=_OLD_ORDER, value=8_990, currency="EUR", items=[_OLD_BOOTS]),
+        order.OrderCancelled(**_long_ago(1, "h-cancelled"), order_id=_OLD_ORDER),
+        order.OrderRefunded(**_long_ago(2, "h-refunded"), order_id=_OLD_ORDER, value=8_990, currency="EUR"),
+        customer.Identify(**_long_ago(0, "h-identify"), method="loyalty_card"),
+        customer.ConsentUpdate(
+            **_long_ago(0, "h-consent"),
+            purpose=customer.Purpose.MARKETING_MESSAGE,
+            status="granted",
+            channel=customer.Channel.EMAIL,
         ),
     ),
 }

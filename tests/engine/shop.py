@@ -50,6 +50,7 @@ T0 = 1_700_000_000_000
 EMAIL, SMS = "email", "sms"
 ANN = "s|c|ann"
 SOURCES = {Click: 0, CartRow: 1, OrderRow: 2, ConsentRow: 3, MessageRow: 4, ProductRow: 5}
+CONTROL = 6
 _ids = count()
 
 
@@ -194,7 +195,7 @@ class Shop:
             self.discarded[reason] += number
 
     def row(self, event: Any, person: str = ANN, sub: int = 0) -> Row:
-        source = SOURCES.get(type(event), len(self.namespace.sources) - 1)
+        source = SOURCES.get(type(event), CONTROL)
         self.offsets[source] += 1
         return Row(source, self.offsets[source], sub, getattr(event, "at", T0), person, event)
 

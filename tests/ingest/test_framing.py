@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.config.durations import DAY
 from pipeline.config.namespace import Mode, SourcePartition, new_namespace
 from pipeline.config.policy import Policy, decode_policy, encode_policy, policy_version
 from pipeline.ingest.framing import Framed, Framer
@@ -23,7 +24,7 @@ def source(topic: str, partition: int = 0) -> int:
 
 
 CLICKS, CARTS, ORDERS = source("shop.clicks"), source("shop.carts", 1), source("shop.orders")
-CATALOG, CONTROL = source("shop.catalog"), source("pipeline.control")
+CATALOG, CONTROL, HISTORY = source("shop.catalog"), source("pipeline.control"), source("shop.history")
 
 
 def body(kind: str, who: str = "ann", **more: Any) -> bytes:
@@ -92,6 +93,14 @@ def test_beats_tell_of_activity_and_purchases() -> None:
         }
     )
     assert got.beats == [Beat("s", NOW + 11, NOW + 11, 2)]
+
+
+def test_history_becomes_rows_and_is_no_sign_that_a_shop_is_selling() -> None:
+    told = body("purchase", order_id="o", value=1, currency="EUR", occurred_at=NOW - 3_000 * DAY)
+    got = framed({HISTORY: records(told, body("identify"))})
+    assert [row.event.at for _, frame in frames(got) for row in frame.rows] == [NOW - 3_000 * DAY, NOW]
+    assert got.received == {("shop.history", "s"): 2}
+    assert got.beats == []
 
 
 def test_in_a_live_log_no_record_is_later_than_now() -> None:

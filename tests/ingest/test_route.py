@@ -9,7 +9,7 @@ from pipeline.config.durations import DAY, HOUR
 from pipeline.config.namespace import Mode
 from pipeline.events.clock import Clock
 from pipeline.ingest.compact import MAX_LABEL
-from pipeline.ingest.route import MAX_AGE, MAX_AHEAD, Echoed, Routed, Router
+from pipeline.ingest.route import MAX_AGE, MAX_AHEAD, MAX_HISTORY_AGE, Echoed, Routed, Router
 from pipeline.log.frames import MAX_EVENT_BYTES
 from pipeline.log.rejects import RefusedError
 from pipeline.log.rows import CartOp, CartRow, Click, ConsentRow, MessageRow, OrderRow, ProductRow
@@ -25,8 +25,8 @@ ADD = {
     "items": [ITEM],
     "currency": "EUR",
 }
-CART, CLICK, ORDER, CUSTOMER, MESSAGE, CATALOG = (
-    f"shop.{topic}" for topic in ("carts", "clicks", "orders", "customers", "messages", "catalog")
+CART, CLICK, ORDER, CUSTOMER, MESSAGE, CATALOG, HISTORY = (
+    f"shop.{topic}" for topic in ("carts", "clicks", "orders", "customers", "messages", "catalog", "history")
 )
 
 
@@ -141,6 +141,18 @@ def test_a_clock_a_little_ahead_is_set_to_the_records_time_and_one_behind_is_bel
     with pytest.raises(RefusedError):
         route(but(occurred_at=NOW - MAX_AGE - 1))
     assert route(but(occurred_at=NOW - DAY)).event.at == NOW - DAY
+
+
+def test_history_may_be_twenty_years_old_and_does_not_tell_the_time() -> None:
+    def told(at: int, mode: Mode = Mode.LIVE) -> Any:
+        return route(but(type="purchase", order_id="o", value=5, occurred_at=at), HISTORY, mode)
+
+    assert told(NOW - 20 * 365 * DAY).event.at == NOW - 20 * 365 * DAY
+    assert told(NOW - MAX_HISTORY_AGE).person == "shop|c|ann"
+    with pytest.raises(RefusedError, match="over 7320 days old"):
+        told(NOW - MAX_HISTORY_AGE - 1)
+    with pytest.raises(RefusedError, match="clock"):
+        route({"type": "clock", "at": NOW}, HISTORY, Mode.REPLAY)
 
 
 def test_times_may_be_texts_with_any_offset() -> None:

@@ -13,7 +13,8 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import OUTPUTS, SOURCES, Mode, SourcePartition, new_namespace
 from pipeline.config.settings import KafkaSettings, Settings, TopicSettings
 from pipeline.kafka.clients import admin_client, connection
-from pipeline.kafka.topics import TopicSpec, apply, check, plan, read_namespace
+from pipeline.kafka.counts import require_topics
+from pipeline.kafka.topics import CONTROL, TopicSpec, apply, check, plan, read_namespace
 
 Make = Callable[..., Settings]
 DAY_MS = 86_400_000
@@ -65,12 +66,15 @@ def test_what_is_looked_up_by_key_is_compacted_and_what_is_a_stream_is_deleted()
     assert compacted == {"shop-a.pipeline.changelog", "shop-a.pipeline.control", "shop-a.shop.catalog"}
 
 
-def test_a_live_namespace_keeps_streams_for_the_retention_and_the_others_for_ever() -> None:
-    def kept(mode: Mode) -> set[str]:
-        return {spec.configs["retention.ms"] for spec in planned(mode).values() if "retention.ms" in spec.configs}
+def test_a_live_namespace_keeps_streams_for_the_retention_but_history_and_the_other_modes_for_ever() -> None:
+    def kept(mode: Mode) -> dict[str, str]:
+        configs = {name: spec.configs for name, spec in planned(mode).items()}
+        return {name: found["retention.ms"] for name, found in configs.items() if "retention.ms" in found}
 
-    assert kept(Mode.LIVE) == {str(7 * DAY_MS)}
-    assert kept(Mode.REPLAY) == kept(Mode.TEST) == {"-1"}
+    live = kept(Mode.LIVE)
+    assert live.pop("shop-a.shop.history") == "-1"
+    assert set(live.values()) == {str(7 * DAY_MS)}
+    assert set(kept(Mode.REPLAY).values()) == set(kept(Mode.TEST).values()) == {"-1"}
 
 
 @pytest.mark.parametrize(("copies", "in_sync"), [(1, "1"), (2, "2"), (3, "2")])
@@ -104,6 +108,26 @@ def test_apply_a_second_time_changes_nothing(settings_of: Make) -> None:
     assert second.namespace == first.namespace == asyncio.run(read_namespace(settings))
 
 
+def test_apply_gives_a_namespace_of_an_earlier_release_the_topics_and_sources_that_have_come_since(
+    settings_of: Make,
+) -> None:
+    settings = settings_of(partitions=2)
+    whole = asyncio.run(apply(settings, Mode.LIVE)).namespace
+    later = [whole.topic("shop.history"), whole.topic(OUTPUTS[0])]
+    earlier = msgspec.structs.replace(whole, sources=whole.sources[:-2])
+    asyncio.run(delete(settings, later))
+    asyncio.run(send(settings, whole.topic(CONTROL), msgspec.json.encode(earlier), key=b"namespace"))
+    with pytest.raises(UserError, match="run `pipeline topics apply"):
+        asyncio.run(require_topics(settings, earlier, SOURCES))
+    applied = asyncio.run(apply(settings, Mode.LIVE))
+    assert sorted(applied.created) == sorted(later)
+    assert applied.namespace == asyncio.run(read_namespace(settings)) == whole
+    assert applied.namespace.sources[: len(earlier.sources)] == earlier.sources
+    with pytest.raises(UserError, match="is not a source of the namespace yet: run `pipeline topics apply"):
+        asyncio.run(require_topics(settings, earlier, SOURCES))
+    asyncio.run(require_topics(settings, whole, SOURCES))
+
+
 def test_apply_takes_well_under_a_second_once_the_namespace_exists(settings_of: Make) -> None:
     settings = settings_of()
     asyncio.run(apply(settings, Mode.TEST))
@@ -118,7 +142,11 @@ def test_the_namespace_record_says_mode_partitions_and_every_source_partition(se
     namespace = asyncio.run(read_namespace(settings))
     assert (namespace.name, namespace.mode, namespace.partitions) == (settings.namespace.name, Mode.REPLAY, 2)
     assert namespace.sources[:2] == (SourcePartition("shop.clicks", 0), SourcePartition("shop.clicks", 1))
-    assert namespace.sources[-1] == SourcePartition("pipeline.control", 0)
+    assert namespace.sources[-3:] == (
+        SourcePartition("pipeline.control", 0),
+        SourcePartition("shop.history", 0),
+        SourcePartition("shop.history", 1),
+    )
 
 
 def test_the_namespace_record_is_found_between_other_control_records(settings_of: Make) -> None:

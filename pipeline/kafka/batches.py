@@ -14,7 +14,7 @@ _IN_FLIGHT = 64
 """Batches whose outcome is not known yet, at most."""
 
 
-def replay_producer(settings: Settings) -> AIOKafkaProducer:
+def batch_producer(settings: Settings) -> AIOKafkaProducer:
     """An idempotent producer for `PartitionWriter`, not started yet. Raises ConfigError."""
     return AIOKafkaProducer(
         **connection(settings.kafka),

@@ -1,0 +1,6 @@
+"""Topic `shop.history`: what happened before the pipeline was there. It may be years old; it does not tell the time."""
+
+from pipeline.events.customer import ConsentUpdate, Identify
+from pipeline.events.order import OrderCancelled, OrderRefunded, Purchase
+
+HistoryEvent = Purchase | OrderCancelled | OrderRefunded | Identify | ConsentUpdate
