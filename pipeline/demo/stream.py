@@ -15,6 +15,7 @@ from pipeline.kafka.clients import connection, stop_consumer
 from pipeline.kafka.topics import read_namespace
 from pipeline.operate.status import read_status
 from pipeline.replay.history import History
+from pipeline.replay.pace import Evenly
 from pipeline.replay.publish import Summary, publish
 
 Show = Callable[[Tally, float], None]
@@ -39,9 +40,7 @@ async def stream(settings: Settings, history: History, seconds: float, show: Sho
 
     watching = [asyncio.create_task(_watch(settings, tally)), asyncio.create_task(refresh())]
     try:
-        span = history.span
-        speed = max(1.0, (span.last_ms - span.first_ms) / 1000 / seconds)
-        summary = await publish(settings, history, speed=speed)
+        summary = await publish(settings, history, pace=Evenly(history.span.events / seconds))
         await _settled(settings, summary.clock_ms)
         await asyncio.sleep(2 * REFRESH)
         show(tally, time.monotonic() - started)

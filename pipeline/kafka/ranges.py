@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.config.errors import UserError
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import ANSWER_TIMEOUT_MS, connection, kafka_errors, stop_consumer
+
+Key = TypeVar("Key", bound=bytes | None)
 
 FIRST_WINDOW = 64
 """Offsets looked at first when searching backwards; the last transaction usually fits."""
@@ -30,8 +32,8 @@ async def read_range(consumer: AIOKafkaConsumer, tp: TopicPartition, start: int,
 
 
 async def newest_rows(
-    consumer: AIOKafkaConsumer, tp: TopicPartition, keys: Iterable[bytes], end: int | None = None
-) -> dict[bytes, Any]:
+    consumer: AIOKafkaConsumer, tp: TopicPartition, keys: Iterable[Key], end: int | None = None
+) -> dict[Key, Any]:
     """The newest record of each key below `end`, searched backwards in growing windows. Missing keys are left out.
 
     Assigns `tp` to the consumer.
@@ -39,7 +41,7 @@ async def newest_rows(
     consumer.assign([tp])
     begin = (await consumer.beginning_offsets([tp]))[tp]
     low = end if end is not None else (await consumer.end_offsets([tp]))[tp]
-    found: dict[bytes, Any] = {}
+    found: dict[Key, Any] = {}
     wanted, window = set(keys), FIRST_WINDOW
     while wanted and low > begin:
         high, low = low, max(begin, low - window)

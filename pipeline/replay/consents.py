@@ -7,26 +7,25 @@ from heapq import merge
 from pipeline.config.durations import SECOND
 from pipeline.events.customer import Channel, ConsentUpdate, Purpose
 from pipeline.log.persons import customer_key
-from pipeline.replay.rows import Row
 from pipeline.simulator.happening import CUSTOMERS, Happening
 
 BEFORE_FIRST_EVENT = SECOND
 
 
-def consents_of(site: str, rows: Iterable[Row], share: float) -> list[Happening]:
+def consents_of(site: str, seen: Iterable[tuple[str, int]], share: float) -> list[Happening]:
     """Grants of marketing by email, one second before the first event of each customer who is given one.
 
-    `rows` are in time order; so is what is returned. Who is given one depends on site and id alone; the event ids
-    begin with `synthetic-consent`.
+    `seen` says who was seen when, in time order; so is what is returned. Who is given one depends on site and id
+    alone; the event ids begin with `synthetic-consent`.
     """
-    seen: set[str] = set()
+    known: set[str] = set()
     grants: list[Happening] = []
-    for row in rows:
-        if row.user in seen:
+    for user, at_ms in seen:
+        if user in known:
             continue
-        seen.add(row.user)
-        if chosen(site, row.user, share):
-            grants.append(_grant(site, row.user, row.at_ms - BEFORE_FIRST_EVENT))
+        known.add(user)
+        if chosen(site, user, share):
+            grants.append(_grant(site, user, at_ms - BEFORE_FIRST_EVENT))
     return grants
 
 

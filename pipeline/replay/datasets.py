@@ -60,7 +60,7 @@ def read_dataset(path: Path, *, limit: int | None = None, consent_share: float =
 
 def _history(shape: Shape, rows: list[Row], skipped: tuple[Skipped, ...], consent_share: float) -> History:
     orders = group_orders(rows, shape.order_gap_ms)
-    grants = consents_of(shape.name, rows, consent_share)
+    grants = consents_of(shape.name, ((row.user, row.at_ms) for row in rows), consent_share)
     purchases = sum(len(order) for order in orders.values())
 
     def tell() -> Iterator[Happening]:

@@ -8,31 +8,47 @@ _GRAIN = 0.02
 
 
 class Pace(Protocol):
-    """Says when a moment of the history is due."""
+    """Says when a moment of the history is due. The first question starts it."""
 
-    def wait(self, at_ms: int) -> float:
-        """Seconds from now until the moment `at_ms` of the history is due; 0 where it is."""
+    def wait(self, at_ms: int, told: int) -> float:
+        """Seconds from now until the moment `at_ms`, which follows `told` events, is due; 0 where it is."""
         ...
 
 
 class AtOnce:
     """Everything is due."""
 
-    def wait(self, at_ms: int) -> float:  # noqa: ARG002
+    def wait(self, at_ms: int, told: int) -> float:  # noqa: ARG002
         """Nothing to wait for."""
         return 0.0
 
 
 class RealTime:
-    """`speed` times the history's own time; its first moment, `first_ms`, is due when this is made."""
+    """`speed` times the history's own time."""
 
-    def __init__(self, speed: float, first_ms: int) -> None:
+    def __init__(self, speed: float) -> None:
         self._speed = speed
-        self._first_ms = first_ms
-        self._started = time.monotonic()
+        self._start: tuple[float, int] | None = None
 
-    def wait(self, at_ms: int) -> float:
+    def wait(self, at_ms: int, told: int) -> float:  # noqa: ARG002
         """As Pace says."""
-        due = self._started + (at_ms - self._first_ms) / 1_000 / self._speed
-        ahead = due - time.monotonic()
-        return ahead if ahead > _GRAIN else 0.0
+        started, first_ms = self._start = self._start or (time.monotonic(), at_ms)
+        return _ahead(started + (at_ms - first_ms) / 1_000 / self._speed)
+
+
+class Evenly:
+    """So many events a second, however far apart they are in the history's own time."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._started: float | None = None
+
+    def wait(self, at_ms: int, told: int) -> float:  # noqa: ARG002
+        """As Pace says."""
+        self._started = self._started or time.monotonic()
+        return _ahead(self._started + told / self._rate)
+
+
+def _ahead(due: float) -> float:
+    ahead = due - time.monotonic()
+    return ahead if ahead > _GRAIN else 0.0

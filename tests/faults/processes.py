@@ -28,6 +28,7 @@ from pipeline.kafka.topics import CONTROL, apply, read_namespace
 from pipeline.log.frames import decode_frame
 from pipeline.log.rejects import Reject
 from pipeline.replay.history import History, Span, simulated
+from pipeline.replay.pace import RealTime
 from pipeline.replay.publish import publish
 from pipeline.simulator.happening import CATALOG, Happening
 from pipeline.simulator.parameters import Habits, SimulatedShop
@@ -270,7 +271,8 @@ class Stage:
 
     def publish(self, history: History, settle_ms: int = 0, speed: float | None = None) -> None:
         """Write a history, with clock records up to `settle_ms` after its last event."""
-        asyncio.run(publish(self.settings, history, settle_ms=settle_ms, speed=speed))
+        pace = RealTime(speed) if speed else None
+        asyncio.run(publish(self.settings, history, settle_ms=settle_ms, pace=pace))
         self.published += history.tell()
 
     def feed(self, history: History, seconds: float, settle_ms: int = SETTLE) -> Feed:

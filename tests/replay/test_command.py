@@ -69,6 +69,13 @@ def test_a_simulated_shop_with_its_truth(settings, tmp_path):
     assert f"{len(lines)} lines of truth" in done.stdout
 
 
+def test_complete_journey_by_its_name(settings):
+    done = replay(settings, "complete-journey", "--households", "5")
+    assert done.exit_code == 0, done.output
+    assert "events of site complete-journey and" in done.stdout
+    assert "shop.orders" in done.stdout
+
+
 def test_the_limit_cuts_the_simulation(settings):
     done = replay(settings, "simulated", "--limit", "300")
     assert "300 events of site simulated" in done.stdout
@@ -77,7 +84,14 @@ def test_the_limit_cuts_the_simulation(settings):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["simulated", "--consents", "0.5"], "--consents goes with `pipeline replay FILE` only."),
+        (
+            ["simulated", "--consents", "0.5"],
+            "--consents goes with `pipeline replay complete-journey` or `",
+        ),
+        (
+            ["complete-journey", "--limit", "2"],
+            "--limit goes with `pipeline replay simulated` or `",
+        ),
         (["log.csv", "--seed", "2"], "--seed goes with `pipeline replay simulated` only."),
         (["simulated", "--speed", "fast"], "'fast' is neither max nor a positive number such as 60"),
         (["simulated", "--speed", "0"], "'0' is neither max nor a positive number such as 60"),
