@@ -16,13 +16,13 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import CLOCKED_SOURCES, Mode, Namespace
 from pipeline.config.settings import Settings
 from pipeline.events.clock import Clock
+from pipeline.kafka.batches import PartitionWriter, batch_producer
 from pipeline.kafka.clients import kafka_errors, reader
 from pipeline.kafka.ranges import newest_rows
 from pipeline.kafka.topics import read_namespace
 from pipeline.replay.clocks import ClockTimes
 from pipeline.replay.history import History, Skipped
 from pipeline.replay.pace import AtOnce, Pace
-from pipeline.replay.writer import PartitionWriter, replay_producer
 from pipeline.simulator.happening import Happening
 
 SETTLE = 4 * DAY
@@ -30,6 +30,7 @@ SETTLE = 4 * DAY
 
 _FLUSH_SECONDS = 0.5
 _REPORT_EVERY = 1_000
+
 
 class Summary(NamedTuple):
     """What was written. Times are epoch milliseconds; `events` counts by topic, without the namespace."""
@@ -41,6 +42,7 @@ class Summary(NamedTuple):
     last_ms: int
     clock_ms: int
     seconds: float
+
 
 async def publish(
     settings: Settings,
@@ -65,7 +67,7 @@ async def publish(
     await _refuse_the_past(settings, namespace, history)
     started = time.monotonic()
     with kafka_errors(settings):
-        producer = replay_producer(settings)
+        producer = batch_producer(settings)
         try:
             await producer.start()
             telling = _Telling(namespace, PartitionWriter(producer), pace or AtOnce())
@@ -81,6 +83,7 @@ async def publish(
         history.span.last_ms + settle_ms,
         time.monotonic() - started,
     )
+
 
 class _Telling:
     def __init__(self, namespace: Namespace, writer: PartitionWriter, pace: Pace) -> None:
@@ -138,12 +141,14 @@ class _Telling:
             await self._writer.flush()
             self._flushed = time.monotonic()
 
+
 def _refuse_live(namespace: Namespace) -> None:
     if namespace.mode is Mode.LIVE:
         raise UserError(
             f"namespace {namespace.name} is live, and a history must never reach people: make another with "
             "`pipeline topics apply --namespace history --mode replay` and replay into that"
         )
+
 
 async def _refuse_the_past(settings: Settings, namespace: Namespace, history: History) -> None:
     """An earlier replay may have told the clock already; records without a key are clock records."""
@@ -160,8 +165,10 @@ async def _refuse_the_past(settings: Settings, namespace: Namespace, history: Hi
             f"history begins at {_moment(history.span.first_ms)}: replay it into a namespace of its own"
         )
 
+
 def _moment(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
