@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_left
+from collections.abc import Iterable
 from itertools import accumulate
 from random import Random
 
@@ -30,8 +31,11 @@ class Catalogue:
         self.products = [self._product(i) for i in range(len(CATEGORIES) * PRODUCTS_PER_CATEGORY)]
         order = list(range(len(self.products)))
         random.shuffle(order)
-        self._by_popularity = order
-        self._cumulative = list(accumulate(1 / (rank + 1) for rank in range(len(order))))
+        self._all = _Shelf(enumerate(order))
+        self._shelves = {
+            category: _Shelf((rank, i) for rank, i in enumerate(order) if self.products[i].item_category == category)
+            for category in CATEGORIES
+        }
 
     def opening(self) -> list[Happening]:
         """All products, as the shop publishes them at the start."""
@@ -54,11 +58,11 @@ class Catalogue:
         self.products[index] = product
         return Happening(at_ms, CATALOG, product.item_id, product)
 
-    def pick(self) -> Product:
-        """A product in stock, the popular ones more often."""
+    def pick(self, category: str | None = None) -> Product:
+        """A product in stock, of this category or of all, the popular ones more often."""
+        shelf = self._all if category is None else self._shelves[category]
         while True:
-            place = bisect_left(self._cumulative, self._random.random() * self._cumulative[-1])
-            product = self.products[self._by_popularity[place]]
+            product = self.products[shelf.draw(self._random)]
             if product.stock or self._random.random() < 0.1:
                 return product
 
@@ -76,6 +80,17 @@ class Catalogue:
             currency=CURRENCY,
             stock=self._random.randint(5, 200),
         )
+
+
+class _Shelf:
+    """Products by their rank among all."""
+
+    def __init__(self, ranked: Iterable[tuple[int, int]]) -> None:
+        ranks, self._indices = zip(*ranked, strict=True)
+        self._cumulative = list(accumulate(1 / (rank + 1) for rank in ranks))
+
+    def draw(self, random: Random) -> int:
+        return int(self._indices[bisect_left(self._cumulative, random.random() * self._cumulative[-1])])
 
 
 def line(product: Product, quantity: int = 1) -> Item:

@@ -51,7 +51,9 @@ class Habits(NamedTuple):
     grants_email: float = 0.6
     """Customers who allow marketing by email."""
     allows_profile: float = 0.7
-    """Browsers that allow analytics and personalization."""
+    """Browsers that allow analytics and personalization, and customers who allow personalization in their account."""
+    to_taste: float = 0.6
+    """Products looked at that are of the category which a person likes best; the others are as popular as they are."""
     newsletter: float = 0.03
     """Visits of a customer who allows email that begin in a newsletter."""
     withdraws: float = 0.004

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pipeline.config.durations import HOUR
 from pipeline.log.persons import anonymous_key, customer_key
+from pipeline.simulator.catalogue import CATEGORIES
 from pipeline.simulator.parameters import Habits, SimulatedShop
 
 _TRIES = 8
@@ -21,6 +22,8 @@ class Person(NamedTuple):
     known: bool
     allows_profile: bool
     would_allow_email: bool
+    taste: str
+    """The category that this person likes best."""
     pace_per_hour: float
     """How soon this person comes back for a cart: the rate of an exponential."""
 
@@ -43,6 +46,8 @@ class People:
         """Cart ids of the carts that people left full, by person key."""
         self.email: dict[str, bool] = {}
         """Whether a person allows marketing by email, by person key, once it was said."""
+        self.personalized: set[str] = set()
+        """Person keys of the customers who have said that their pages may be personalized."""
 
     def for_browsing(self, at_ms: int) -> Person:
         """Somebody who may look around at this time."""
@@ -67,7 +72,10 @@ class People:
     def register(self, browser: Person) -> Person:
         """The new customer that a browser turns out to be."""
         customer = self._customer(self._registered)._replace(
-            would_allow_email=browser.would_allow_email, pace_per_hour=browser.pace_per_hour
+            allows_profile=browser.allows_profile,
+            would_allow_email=browser.would_allow_email,
+            taste=browser.taste,
+            pace_per_hour=browser.pace_per_hour,
         )
         self._customers[self._registered] = customer
         self._registered += 1
@@ -117,5 +125,6 @@ class People:
             known,
             self._random.random() < self._habits.allows_profile,
             self._random.random() < self._habits.grants_email,
+            self._random.choice(CATEGORIES),
             self._random.lognormvariate(0, _PACE_SIGMA) / _PACE_MEDIAN_HOURS,
         )

@@ -198,6 +198,7 @@ class _Shop:
             if visit.person.would_allow_email:
                 visit.grant_email()
                 self._people.email[visit.person.key] = True
+            self._personalize(visit)
         visit.buy()
 
     def _time_to_return(self, person: Person) -> int:
@@ -211,8 +212,10 @@ class _Shop:
         return Visit(self._shop, self._random, self._catalogue, self._visits, person, at)
 
     def _prepare(self, visit: Visit) -> str | None:
-        """What precedes a first visit: the first word on consent, or a newsletter. Returns the visit's source."""
+        """What precedes a first visit: the first words on consent, or a newsletter. Returns the visit's source."""
         person, email = visit.person, self._people.email
+        if person.known:
+            self._personalize(visit)
         if not person.known or not person.would_allow_email:
             return None
         if person.key not in email:
@@ -222,6 +225,12 @@ class _Shop:
             visit.come_by_newsletter()
             return "newsletter"
         return None
+
+    def _personalize(self, visit: Visit) -> None:
+        """Have a customer who allows it say so, once."""
+        if visit.person.allows_profile and visit.person.key not in self._people.personalized:
+            self._people.personalized.add(visit.person.key)
+            visit.allow_personalization()
 
     def _maybe_search(self, visit: Visit, chance: float) -> bool:
         if self._random.random() >= chance:

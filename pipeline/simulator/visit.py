@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pipeline.config.durations import MINUTE, SECOND
 from pipeline.events.cart import AddToCart, BeginCheckout, CartSnapshot, ClearCart, RemoveFromCart
+from pipeline.events.catalog import Product
 from pipeline.events.click import AppOpen, PageView, Search, ViewCategory, ViewItem
 from pipeline.events.customer import Channel, ConsentUpdate, Identify, Purpose, Unsubscribe
 from pipeline.events.envelope import ConsentMode, Context, Event, Item
@@ -52,14 +53,14 @@ class Visit:
     def search(self) -> None:
         """Search for a kind of product."""
         self._pause()
-        term = f"{self._catalogue.pick().item_category} {self._random.choice(('cheap', 'best', 'new', 'set'))}"
+        term = f"{self._pick().item_category} {self._random.choice(('cheap', 'best', 'new', 'set'))}"
         self._write(CLICKS, Search(**self._envelope(), search_term=term))
 
     def look_around(self, pages: int) -> None:
         """View products, now and then a category."""
         for _ in range(pages):
             self._pause()
-            product = self._catalogue.pick()
+            product = self._pick()
             if self._random.random() < 0.25 and product.item_category is not None:
                 self._write(CLICKS, ViewCategory(**self._envelope(), item_category=product.item_category))
             else:
@@ -77,7 +78,7 @@ class Visit:
     def add(self) -> str:
         """View a product and put it into the cart; returns the id of the event that adds it."""
         self._pause()
-        product, quantity = self._catalogue.pick(), self._random.choice((1, 1, 1, 1, 2, 3))
+        product, quantity = self._pick(), self._random.choice((1, 1, 1, 1, 2, 3))
         self._write(CLICKS, ViewItem(**self._envelope(), items=[line(product)], currency=CURRENCY))
         self._pause()
         added = AddToCart(**self._envelope(), cart_id=self.cart_id, items=[line(product, quantity)], currency=CURRENCY)
@@ -133,6 +134,13 @@ class Visit:
         )
         self._pause()
 
+    def allow_personalization(self) -> None:
+        """Allow personalized pages in the account; of anonymous visitors the page says it."""
+        self._write(
+            CUSTOMERS, ConsentUpdate(**self._envelope(), purpose=Purpose.ONSITE_PERSONALIZATION, status="granted")
+        )
+        self._pause()
+
     def withdraw_email(self) -> None:
         """Take the permission back: in the account, by the unsubscribe page, or from within a newsletter."""
         self._pause()
@@ -165,6 +173,10 @@ class Visit:
     def lines(self) -> dict[str, Item]:
         """The lines of the cart by item id."""
         return self._lines
+
+    def _pick(self) -> Product:
+        to_taste = self._random.random() < self._shop.habits.to_taste
+        return self._catalogue.pick(self.person.taste if to_taste else None)
 
     def _envelope(self) -> dict[str, Any]:
         return {

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.config.errors import UserError
 from pipeline.events import TOPIC_EVENTS
+from pipeline.events.customer import Purpose
 from pipeline.simulator import CartTruth, Happening, Outcome, SessionTruth, SimulatedShop, Truth, simulate
 from pipeline.simulator.parameters import Figures, Habits
 from pipeline.simulator.rates import solve
@@ -158,11 +159,36 @@ def test_all_kinds_of_news_occur(large):
     assert 0.3 < anonymous / sum(h.topic == "shop.clicks" for h in large[0]) < 0.8
 
 
+def test_visitors_say_whether_pages_may_be_personalized(large):
+    """Anonymous ones by the page's consent mode, customers once in their account."""
+    modes = {
+        h.key: h.event.context.consent.personalization_storage
+        for h in large[0]
+        if h.topic == "shop.clicks" and h.event.customer_id is None
+    }
+    assert share(sum(mode == "granted" for mode in modes.values()), len(modes)) == pytest.approx(0.7, abs=0.02)
+    said = Counter(h.key for h in large[0] if getattr(h.event, "purpose", None) == Purpose.ONSITE_PERSONALIZATION)
+    customers = {h.key for h in large[0] if h.topic == "shop.clicks" and h.event.customer_id is not None}
+    assert set(said.values()) == {1}
+    assert share(len(said.keys() & customers), len(customers)) == pytest.approx(0.7, abs=0.02)
+
+
+def test_a_person_looks_most_at_one_category(large):
+    looks: dict[str, Counter[str]] = defaultdict(Counter)
+    for happening in large[0]:
+        if type(happening.event).__name__ == "ViewItem":
+            looks[happening.key][happening.event.items[0].item_category] += 1
+    often = [categories for categories in looks.values() if categories.total() >= 20]
+    assert len(often) > 300
+    first = sum(categories.most_common(1)[0][1] for categories in often)
+    assert share(first, sum(categories.total() for categories in often)) == pytest.approx(0.68, abs=0.05)
+
+
 def test_nobody_is_mailed_after_withdrawing(large):
     allowed: dict[str, bool] = {}
     for happening in large[0]:
         name = type(happening.event).__name__
-        if name == "ConsentUpdate":
+        if name == "ConsentUpdate" and happening.event.purpose is Purpose.MARKETING_MESSAGE:
             allowed[happening.key] = happening.event.status == "granted"
         elif name in ("Unsubscribe", "MessageUnsubscribed"):
             allowed[happening.key] = False
