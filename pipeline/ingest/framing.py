@@ -58,6 +58,8 @@ class Framed(NamedTuple):
     """By topic and site; the site is empty where a record was refused."""
     discarded: Counter[tuple[str, str]]
     """By topic and reason."""
+    newest: dict[tuple[str, str], int]
+    """By topic and site: the newest record time, epoch milliseconds."""
 
 
 class Framer:
@@ -74,7 +76,7 @@ class Framer:
         """Frame the records of each source id. `now`, epoch milliseconds, bounds record times; None in a replay."""
         partitions = self._namespace.partitions
         out: list[list[Row]] = [[] for _ in range(partitions)]
-        framed = Framed([], [], [], {}, [], Counter(), Counter())
+        framed = Framed([], [], [], {}, [], Counter(), Counter(), {})
         broadcast: dict[FrameKind, list[Row]] = {}
         flows: dict[str, list[int]] = {}
         for source, records in polled:
@@ -136,6 +138,8 @@ class Framer:
                 self._echo(source, record, routed, framed)
         for site, (number, newest) in told.items():
             framed.received[topic, site] += number
+            if now_selling:
+                framed.newest[topic, site] = max(newest, framed.newest.get((topic, site), 0))
             if topic in ACTIVITY:
                 flow = flows.setdefault(site, [0, 0, 0])
                 flow[0] = max(flow[0], newest)
@@ -156,6 +160,7 @@ class Framer:
                 continue
             if isinstance(routed, ProductRow):
                 framed.received[topic, routed.site] += 1
+                framed.newest[topic, routed.site] = max(time, framed.newest.get((topic, routed.site), 0))
                 yield Row(source, record.offset, 0, time, "", routed)
             elif isinstance(routed, Echoed):
                 self._echo(source, record, routed, framed)

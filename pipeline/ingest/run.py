@@ -28,6 +28,9 @@ from pipeline.log import rejects
 from pipeline.log.frames import Beat, Mark
 
 logger = logging.getLogger(__name__)
+from pipeline.monitor.endpoint import exposed
+from pipeline.monitor.health import Health
+from pipeline.monitor.registry import process_registry
 
 COMMIT_EVERY = 1.0
 """Seconds. What was read since the last commit is read again after a crash, and dropped by the engine."""
@@ -35,22 +38,26 @@ COMMIT_EVERY = 1.0
 
 async def run_ingest(settings: Settings, stop: asyncio.Event) -> None:
     """Run until `stop` is set. Raises UserError where Kafka is missing, the namespace wrong, or a source made anew."""
-    namespace = await read_namespace(settings)
-    await require_topics(settings, namespace, (*SOURCES, LOG, REJECTS, ECHO))
-    with kafka_errors(settings):
-        ingest = Ingest(settings, namespace)
-        try:
-            await ingest.start()
-            while not stop.is_set():
-                await ingest.step()
-        finally:
-            await ingest.close()
+    registry, health = process_registry(), Health(settings.metrics.stalled_after)
+    with exposed(settings.metrics, "ingest", registry, health):
+        namespace = await read_namespace(settings)
+        await require_topics(settings, namespace, (*SOURCES, LOG, REJECTS, ECHO))
+        with kafka_errors(settings):
+            ingest = Ingest(settings, namespace, IngestMetrics(registry))
+            health.missing = ingest.missing
+            try:
+                await ingest.start()
+                while not stop.is_set():
+                    await ingest.step()
+                    health.turned()
+            finally:
+                await ingest.close()
 
 
 class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """One member of the group that reads the sources of a namespace."""
 
-    def __init__(self, settings: Settings, namespace: Namespace) -> None:
+    def __init__(self, settings: Settings, namespace: Namespace, metrics: IngestMetrics) -> None:
         self._settings = settings.ingest
         self._namespace = namespace
         self._live = namespace.mode is Mode.LIVE
@@ -62,7 +69,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._framer = Framer(namespace, version("live-customer-pipeline"), settings.ingest.reject_bytes)
         self._watermarks = Watermarks(settings.ingest.watermark_slack)
         self._alignment = Alignment(settings.ingest.alignment, settings.ingest.alignment_patience)
-        self._metrics = IngestMetrics(settings.metrics.ingest_port)
+        self._metrics = metrics
         self._newest: dict[int, int] = {}
         self._beats: dict[str, Beat] = {}
         self._held_back: set[int] = set()
@@ -72,6 +79,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._first: TopicPartition | None = None
         self._error: UserError | None = None
         arguments = connection(settings.kafka)
+        self._joined = self._has_ticked = False
         self._peers = PeerMarks(arguments, namespace.topic(LOG))
         self._consumer = AIOKafkaConsumer(
             **arguments,
@@ -106,6 +114,12 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def close(self) -> None:
         """Commit what is in the log, and leave."""
         if self._error is None:
+    def missing(self) -> list[str]:
+        """What is missing before this process does its work."""
+        if not self._joined:
+            return ["it has not joined its consumer group"]
+        return [] if self._has_ticked else ["it has written no tick to the log"]
+
             await self._commit()
         await self._peers.leave()
         await stop_consumer(self._consumer)
@@ -143,6 +157,8 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._first = next((tp for tp in assigned if tp.topic.endswith(".pipeline.control")), None)
         self._watermarks.keep({self._ids[tp] for tp in assigned})
         self._settled.clear()  # another process may have committed more since
+        self._joined = True
+        self._metrics.rebalanced()
         try:
             await self._check_sources(assigned)
         except UserError as error:
@@ -234,6 +250,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._settled |= self._written
         self._written.clear()
 
+        self._has_ticked = self._joined
     async def _peers_behind(self, own: set[int]) -> dict[int, int]:
         """The sources that other processes read and are behind with, with the time up to which they have read them."""
         if own == self._clocked:

@@ -11,6 +11,7 @@ from yarl import URL
 from pipeline.config.namespace import CHANGELOG, LOG, Namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import connection
+from pipeline.monitor.health import Health
 from pipeline.worker.bounds import LogBounds
 from pipeline.worker.metrics import WorkerMetrics
 from pipeline.worker.runner import Runner
@@ -25,7 +26,7 @@ MAX_FETCH = 4 * 1024 * 1024
 EXIT_FATAL = 70
 
 
-def create_app(settings: Settings, namespace: Namespace) -> faust.App:
+def create_app(settings: Settings, namespace: Namespace, metrics: WorkerMetrics, health: Health) -> faust.App:
     """The worker's app. It starts no web server, and its group's committed offsets are never read."""
     kafka = connection(settings.kafka)
     log_topic = namespace.topic(LOG)
@@ -70,10 +71,10 @@ def create_app(settings: Settings, namespace: Namespace) -> faust.App:
     store = customers.data
     if not isinstance(store, CustomerStore):
         raise TypeError(f"the table's store is {type(store).__name__}: is the package installed with its entry points?")
-    metrics = WorkerMetrics(settings.metrics.worker_port, namespace.mode.value)
     bounds = LogBounds(kafka, log_topic)
     reader = _FaustLog(app, log_topic, bounds)
     store.log_topic = log_topic
+    health.missing = store.missing
     store.new_runner = lambda partition: Runner(settings, namespace, partition, kafka, reader, metrics, end_process)
     transport = transport_at(store.position, log_topic)
     app.transport = transport(app.conf.broker, app, loop=app.loop)
@@ -89,6 +90,10 @@ def create_app(settings: Settings, namespace: Namespace) -> faust.App:
         except Exception as error:  # Faust would ack the frame and start the agent again, for ever
             logger.exception("agent")
             end_process(f"the agent failed: {type(error).__name__}")
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]  # faust has no types
+    async def rebalanced(*_: Any, **__: Any) -> None:
+        metrics.rebalanced()
 
     @app.task  # type: ignore[untyped-decorator]  # faust has no types
     async def watchdog() -> None:

@@ -29,6 +29,8 @@ class Checkpoint(Struct, array_like=True):
     written: int
 
 
+_SIZES = ("rocksdb.live-sst-files-size", "rocksdb.cur-size-all-mem-tables")
+
 _cache: list[rocksdict.Cache] = []
 
 
@@ -54,6 +56,10 @@ class LocalStore:
     def wipe(path: Path) -> None:
         """Delete the copy."""
         shutil.rmtree(path, ignore_errors=True)
+
+    def size(self) -> int:
+        """Bytes of the copy: its files, and what is not written to one yet."""
+        return sum(self._db.property_int_value(name) or 0 for name in _SIZES)
 
     def checkpoint(self) -> Checkpoint | None:
         """Up to where the copy is true; None for a new one."""

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import faust
+from prometheus_client import CollectorRegistry
 
 from pipeline.config.errors import ConfigError
 from pipeline.config.namespace import CHANGELOG, LOG, OUTPUTS, REJECTS, Namespace
@@ -13,18 +14,31 @@ from pipeline.kafka.counts import require_topics
 from pipeline.kafka.topics import read_namespace
 from pipeline.worker.app import create_app
 
+from pipeline.monitor.endpoint import exposed
+from pipeline.monitor.health import Health
+from pipeline.monitor.registry import process_registry
 
+from pipeline.worker.metrics import WorkerMetrics
+
+TURN_EVERY = 1.0
 def run_worker(settings: Settings) -> None:
     """Run until a signal or a fault. Raises UserError before it starts, SystemExit with the exit code at its end."""
     namespace = asyncio.run(_namespace(settings))
     folder = Path(settings.worker.data_dir)
+    registry, health = process_registry(), Health(settings.metrics.stalled_after)
+    with exposed(settings.metrics, "worker", registry, health):
+        _run(settings, registry, health)
+
+
+def _run(settings: Settings, registry: CollectorRegistry, health: Health) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError("worker.data_dir", f"{folder} cannot be made: {error.strerror}") from error
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = create_app(settings, namespace)
+    app = create_app(settings, namespace, WorkerMetrics(registry, namespace), health)
+    _turn(loop, health)
     faust.Worker(
         app, loop=loop, loglevel=logging.INFO, quiet=True, redirect_stdouts=False, override_logging=False
     ).execute_from_commandline()
@@ -32,5 +46,11 @@ def run_worker(settings: Settings) -> None:
 
 async def _namespace(settings: Settings) -> Namespace:
     namespace = await read_namespace(settings)
+def _turn(loop: asyncio.AbstractEventLoop, health: Health) -> None:
+    """Say every second that the loop turns, as long as it does."""
+    health.turned()
+    loop.call_later(TURN_EVERY, _turn, loop, health)
+
+
     await require_topics(settings, namespace, (LOG, CHANGELOG, *OUTPUTS, REJECTS))
     return namespace

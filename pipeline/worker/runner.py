@@ -90,6 +90,7 @@ class Runner:
     def start(self) -> None:
         """Begin: fence, restore, fold."""
         self._spawn(self._run())
+        self._metrics.opened(self._partition)
 
     async def close(self) -> None:
         """Stop, then release the producer and the store."""
@@ -98,6 +99,7 @@ class Runner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+        self._metrics.closed(self._partition)
     def offer(self, offset: int, data: bytes) -> None:
         """Take a frame from the agent, or leave it: what is left is read again. Never waits."""
         if not self.ready or offset < self.next_offset:
@@ -118,7 +120,6 @@ class Runner:
             try:
                 await self._own()
             except ProducerFenced:
-                self._metrics.transaction("fenced")
                 logger.warning("partition %d: fenced; opened anew in %.1f s", self._partition, delay)
                 await asyncio.sleep(delay)
             except LocalCopyError as error:
@@ -154,6 +155,7 @@ class Runner:
             self._seek_soon()
             await self._fold(engine, producer, store, changelog)
         finally:
+            self._metrics.position(self._partition, self.position, store.size())
             self.ready = False
             while not self._queue.empty():
                 self._queue.get_nowait()
@@ -180,18 +182,20 @@ class Runner:
             due = time.monotonic() - written >= POSITION_EVERY and engine.position.offset > self.position
             if engine.pending or due:
                 batch = engine.take()
-                changelog = await commit(producer, self._namespace, self._partition, batch)
+                with self._metrics.transaction():
+                    changelog = await commit(producer, self._namespace, self._partition, batch)
+                self._metrics.committed(batch)
                 checkpoint = Checkpoint(self._namespace.epoch, changelog, time.time_ns() // 1_000_000)
                 store.write(batch.rows, checkpoint)
                 self.position, written = engine.position.offset, time.monotonic()
-                self._metrics.committed(self._partition, batch, self.position)
+                self._metrics.position(self._partition, self.position, store.size())
                 for (_, reason), number in batch.discarded.items():
                     if reason in FAULTS:
                         logger.error("partition %d: %d times %s, a fault of ours", self._partition, number, reason)
                 await asyncio.sleep(PACE)
             elif not frames:
                 written = time.monotonic()
-            self._metrics.clock(self._partition, engine.clock.now, engine.held_sites)
+            self._metrics.clock(self._partition, engine.clock, engine.held_sites)
             if self._missed and self._queue.empty():
                 self._seek_soon()
 

@@ -19,6 +19,7 @@ class CustomerStore(Store):  # type: ignore[misc]  # faust has no types
         self.new_runner: Callable[[int], Runner] | None = None
         """Makes the runner of a partition; set before the app starts."""
         self.log_topic = ""
+        self._assigned = False
 
     async def on_rebalance(self, assigned: set[TP], *_: Any, **__: Any) -> None:
         """Close all runners and register one for each assigned partition; each fences and restores on its own.
@@ -27,11 +28,20 @@ class CustomerStore(Store):  # type: ignore[misc]  # faust has no types
         """
         if self.new_runner is None:
             raise RuntimeError("a CustomerStore without new_runner")
+        self._assigned = False
         closing, self.runners = self.runners, {}
         await asyncio.gather(*(runner.close() for runner in closing.values()))
         for partition in sorted(tp.partition for tp in assigned if tp.topic == self.log_topic):
             self.runners[partition] = self.new_runner(partition)
             self.runners[partition].start()
+        self._assigned = True
+
+    def missing(self) -> list[str]:
+        """What is missing before this process does its work. Called from another thread."""
+        if not self._assigned:
+            return ["it has not joined its consumer group"]
+        restoring = sorted(p for p, runner in list(self.runners.items()) if not runner.ready)
+        return [f"partitions that are not restored: {', '.join(map(str, restoring))}"] if restoring else []
 
     def position(self, partition: int) -> int:
         """Offset of the log to read a partition from."""

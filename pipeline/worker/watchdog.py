@@ -33,6 +33,8 @@ async def watch(
             now = time.monotonic()
             moved = {p: moved.get(p, (-1, now)) for p in ready}
             for partition, runner in ready.items():
+                if store.runners.get(partition) is not runner:
+                    continue  # it went to another worker meanwhile
                 end = ends.get(partition, runner.position)
                 metrics.lag(partition, max(0, end - runner.position))
                 position, since = moved[partition]

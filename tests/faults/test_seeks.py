@@ -35,7 +35,7 @@ def runner(namespace) -> Runner:
         pass
 
     where = SimpleNamespace(name=namespace())
-    metrics = SimpleNamespace(clock=ignore)
+    metrics = SimpleNamespace(clock=ignore, closed=ignore)
     return Runner(Settings(), where, 0, {}, BurstingLog(), metrics, ignore)  # type: ignore[arg-type]
 
 
