@@ -47,7 +47,7 @@ ECHO = "echo"
 ECHO_SOURCE = "source"
 """Header of an echo: `topic-partition-offset` of the event."""
 
-TRIGGER_KINDS = ("cart_abandoned",)
+TRIGGER_KINDS = ("cart_abandoned", "win_back", "personalization")
 
 
 def trigger_topic(kind: str) -> str:

@@ -1,14 +1,16 @@
 """The policy: what each site allows and when, read from TOML and published as a record of the log."""
 
 import re
+from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from pipeline.config.durations import HOUR, MINUTE, Millis, millis
+from pipeline.config.durations import DAY, HOUR, MINUTE, SECOND, Millis, millis
 from pipeline.config.errors import ConfigError
 from pipeline.config.settings import convert_toml, read_toml
 from pipeline.events.currency import CURRENCIES
@@ -67,9 +69,64 @@ class OrderPolicy(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["close", "keep_rest"],
         Meta(description="What happens to lines that were not bought: keep_rest leaves them until they are touched."),
     ] = "close"
+    delivery_reported: Annotated[
+        bool,
+        Meta(description="Whether every delivery is reported: an order without one is then under way for 60 days."),
+    ] = False
     silent_after: Annotated[Millis, Meta(description="Shortest silence of orders that holds cart triggers.")] = Millis(
         30 * MINUTE
     )
+
+
+class WinBackPolicy(Struct, frozen=True, forbid_unknown_fields=True):
+    """Winning customers back."""
+
+    enabled: Annotated[bool, Meta(description="Off: every candidate is suppressed.")] = True
+    prior_gap: Annotated[
+        Millis, Meta(description="Usual time between two orders of a customer, before there are any of his own.")
+    ] = Millis(60 * DAY)
+    categories: Annotated[
+        dict[str, Millis], Meta(description="Another prior_gap after an order whose dearest line is of this category.")
+    ] = {}
+    never_carted_after: Annotated[Millis, Meta(description="Visits without a cart for this long make a candidate.")] = (
+        Millis(90 * DAY)
+    )
+    dormant_after: Annotated[Millis, Meta(description="No sign of life for this long makes a candidate.")] = Millis(
+        300 * DAY
+    )
+    expires_after: Annotated[Millis, Meta(description="How long after it is due a trigger may still be used.")] = (
+        Millis(14 * DAY)
+    )
+
+
+class PersonalizationPolicy(Struct, frozen=True, forbid_unknown_fields=True):
+    """Live personalization."""
+
+    enabled: Annotated[bool, Meta(description="Off: nothing is said.")] = True
+    throttle: Annotated[Millis, Meta(description="Shortest time between two triggers of a person.")] = Millis(
+        5 * SECOND
+    )
+    expires_after: Annotated[Millis, Meta(description="How long a trigger may be used.")] = Millis(30 * MINUTE)
+
+
+class TastePolicy(Struct, frozen=True, forbid_unknown_fields=True):
+    """Affinities."""
+
+    half_life: Annotated[Millis, Meta(description="Time after which interest counts half.")] = Millis(14 * DAY)
+    facets: Annotated[
+        tuple[str, ...], Meta(description="Facets of the catalogue's products that affinities are kept of.")
+    ] = ("colour",)
+
+
+class RampPolicy(Struct, frozen=True, forbid_unknown_fields=True):
+    """How what has piled up is let out: before going live, or in an outage."""
+
+    spread: Annotated[
+        Millis, Meta(description="What was due before going live is spread over this time from then on.")
+    ] = Millis(14 * DAY)
+    max_per_minute: Annotated[
+        int, Meta(ge=1, description="Most messages of each kind in a minute; the excess is deferred. Not onsite.")
+    ] = 6_000
 
 
 class PermissionPolicy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,7 +155,16 @@ class SitePolicy(Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, Annotated[float, Meta(gt=0, le=1e9)]],
         Meta(description="Units of the base currency for one unit of another, minor units alike."),
     ] = {}
+    timezone: Annotated[str, Meta(description="Zone in which days begin, IANA name.")] = "UTC"
+    go_live_at: Annotated[
+        Annotated[datetime, Meta(tz=True)] | None,
+        Meta(description="Nothing is said before this time. Needed before a history is imported."),
+    ] = None
     cart: CartPolicy = CartPolicy()
+    win_back: WinBackPolicy = WinBackPolicy()
+    personalization: PersonalizationPolicy = PersonalizationPolicy()
+    taste: TastePolicy = TastePolicy()
+    ramp: RampPolicy = RampPolicy()
     order: OrderPolicy = OrderPolicy()
     permission: PermissionPolicy = PermissionPolicy()
 
@@ -143,6 +209,20 @@ def _site(file: Path, name: str, tree: dict[str, Any]) -> SitePolicy:
         raise ConfigError(f"{where}.currency", f"{site.currency!r} is not a currency of ISO 4217")
     if not site.cart.expires_after:
         raise ConfigError(f"{where}.cart.expires_after", "a trigger that expires at once is none: give a duration")
+    try:
+        ZoneInfo(site.timezone)
+    except (ValueError, OSError) as error:
+        raise ConfigError(
+            f"{where}.timezone", f'{site.timezone!r} is not a zone: write for example "Europe/Warsaw"'
+        ) from error
+    for key, period in (
+        ("win_back.expires_after", site.win_back.expires_after),
+        ("win_back.prior_gap", site.win_back.prior_gap),
+        ("personalization.expires_after", site.personalization.expires_after),
+        ("taste.half_life", site.taste.half_life),
+    ):
+        if not period:
+            raise ConfigError(f"{where}.{key}", "must be longer than nothing: give a duration")
     for key, steps in [
         ("cart.steps", site.cart.steps),
         *((f"cart.categories.{c}.steps", o.steps) for c, o in site.cart.categories.items() if o.steps is not None),

@@ -88,7 +88,7 @@ def write(
         customer_id=customer_id,
         anonymous_id=anonymous_id,
         channel=verdict.channel,
-        causing_events=(verdict.episode,),
+        causing_events=() if kind is Kind.WIN_BACK else (verdict.episode,),
         value=verdict.value,
         currency=site.policy.currency if verdict.value else "",
         after_send=verdict.after_send,
@@ -108,6 +108,7 @@ _LETTER = {
     Outcome.CANCELLED: "c",
     Outcome.SUPPRESSED: "s",
     Outcome.HELD: "h",
+    Outcome.DEFERRED: "d",
     Outcome.EXPIRED: "x",
 }
 
@@ -135,6 +136,10 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         locale=customer.locale,
         device=customer.device,
         after_send=verdict.after_send,
+        variant=verdict.variant,
+        cause=verdict.cause,
+        moment=verdict.moment,
+        action=verdict.action,
     )
     return Trigger(
         specversion="1.0",

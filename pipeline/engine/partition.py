@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from msgspec import json, msgpack
 
+from pipeline.config.durations import MINUTE
 from pipeline.config.namespace import Namespace
 from pipeline.config.policy import Policy, SitePolicy, decode_policy
 from pipeline.engine import flow
 from pipeline.engine.cache import Cache
-from pipeline.engine.fold import NO_CONSENT, fold, lapse, settle
+from pipeline.engine.fold import fold, lapse, settle
+from pipeline.engine.intake import NO_CONSENT
 from pipeline.engine.outputs import MAX_OUTPUT_BYTES, Origin, Output, write
 from pipeline.engine.refusals import refusal
 from pipeline.engine.timers import Timers
@@ -41,8 +43,11 @@ from pipeline.state.partition import (
     encode,
     product_key,
 )
-from pipeline.triggers.contract import ENGINE_VERSION
+from pipeline.triggers.contract import ENGINE_VERSION, Kind
 from pipeline.triggers.verdict import SiteNow, Verdict
+
+MAX_KNOWN_PRODUCTS = 20_000
+"""Products kept decoded in memory."""
 
 Load = Callable[[bytes], bytes | None]
 
@@ -79,6 +84,7 @@ class PartitionEngine:
         stored = load(CLOCK_KEY)
         self.clock = Clock() if stored is None else decode_clock(stored)
         self._sites: dict[str, SiteNow] = {}
+        self._known: dict[bytes, ProductRow | None] = {}
         self._held: dict[str, set[str]] = {}
         self._policy, self._policy_version = Policy(), ""
         if (stored := load(POLICY_KEY)) is not None:
@@ -246,7 +252,7 @@ class PartitionEngine:
         site = self._site(name)
         customer = snapshot(before)
         try:
-            outputs = self._write(person, customer, settle(customer, site), site, 0)
+            outputs = self._write(person, customer, settle(customer, person, site), site, 0)
         except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
             self._discarded[NO_SOURCE, RejectReason.TIMER_ERROR.value] += 1
             customer = snapshot(before)
@@ -278,7 +284,13 @@ class PartitionEngine:
         if found is None:
             policy = self._policy.site(name)
             found = self._sites[name] = SiteNow(
-                self.clock.now, self._live, policy, self._silence(name, policy), self._products(name)
+                self.clock.now,
+                self._live,
+                policy,
+                self._silence(name, policy),
+                self._products(name),
+                self._admission(name, policy),
+                self._note,
             )
         return found
 
@@ -286,12 +298,39 @@ class PartitionEngine:
         return lambda: flow.orders_silent(self.clock.sites.get(name), policy.order.silent_after)
 
     def _products(self, name: str) -> Callable[[str], ProductRow | None]:
-        def product(sku: str) -> ProductRow | None:
-            key = product_key(name, sku)
-            data = self._reserved.get(key) or self._load(key)
-            return None if data is None else msgpack.decode(data, type=ProductRow)
+        return lambda sku: self._product(product_key(name, sku))
 
-        return product
+    def _product(self, key: bytes) -> ProductRow | None:
+        """A product of the catalogue; the last ones that were asked for are kept, and those that it does not know."""
+        known = self._known
+        try:
+            return known[key]
+        except KeyError:
+            data = self._reserved.get(key) or self._load(key)
+            if len(known) >= MAX_KNOWN_PRODUCTS:
+                known.clear()
+            found = known[key] = None if data is None else msgpack.decode(data, type=ProductRow)
+            return found
+
+    def _admission(self, name: str, policy: SitePolicy) -> Callable[[Kind, int], bool]:
+        """Messages of a kind in a minute; each partition has its share of what the policy allows the site."""
+        partitions = 1 if self._namespace is None else self._namespace.partitions
+        share = -(-policy.ramp.max_per_minute // partitions)
+
+        def admit(kind: Kind, now: int) -> bool:
+            minute, label = now // MINUTE, f"{name}|{kind.value}"
+            known, number = self.clock.rates.get(label, (minute, 0))
+            if known != minute:
+                number = 0
+            if number >= share:
+                return False
+            self.clock.rates[label] = (minute, number + 1)
+            return True
+
+        return admit
+
+    def _note(self, reason: str) -> None:
+        self._discarded[NO_SOURCE, reason] += 1
 
     def _fold_broadcast(self, row: Row) -> None:
         event = row.event
@@ -300,6 +339,7 @@ class PartitionEngine:
             known = self._reserved.get(key) or self._load(key)
             if known is None or _content(msgpack.decode(known, type=ProductRow)) != _content(event):
                 self._reserved[key] = value
+                self._known.pop(key, None)
         elif isinstance(event, PolicyRow):
             self._set_policy(event)
             self._reserved[POLICY_KEY] = encode(event)
@@ -320,6 +360,7 @@ class PartitionEngine:
 
     def _set_namespace(self, row: NamespaceRow) -> None:
         self._namespace = json.decode(row.body, type=Namespace)
+        self._sites.clear()
 
 
 def _content(product: ProductRow) -> tuple[object, ...]:

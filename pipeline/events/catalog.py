@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from pipeline.events.envelope import Currency, EventId, Id, Label, Minor, OccurredAt, SiteId
+from pipeline.events.envelope import Code, Currency, EventId, Id, Label, Minor, OccurredAt, SiteId
 
 
 class ProductChange(Struct, kw_only=True, omit_defaults=True, tag_field="type"):
@@ -26,6 +26,9 @@ class Product(ProductChange, tag="product"):
     item_category: Label | None = None
     item_brand: Label | None = None
     colour: Label | None = None
+    facets: (
+        Annotated[dict[Code, Code], Meta(max_length=16, description="What else there is to say: size, style …")] | None
+    ) = None
     stock: Annotated[int, Meta(ge=0, le=10**9)] | None = None
     exclusive: bool = False
     restricted: bool = False

@@ -55,7 +55,15 @@ def compact_product(event: catalog.Product | catalog.ProductRemoved, at: int) ->
         -1 if event.stock is None else event.stock,
         event.exclusive,
         event.restricted,
+        _facets(event),
     )
+
+
+def _facets(event: catalog.Product) -> tuple[str, ...]:
+    facets = dict(event.facets or {})
+    if event.colour:
+        facets["colour"] = event.colour[:MAX_LABEL]
+    return tuple(f"{name}={value}" for name, value in sorted(facets.items()))
 
 
 def _lines(items: list[Item] | None) -> tuple[Line, ...]:

@@ -159,6 +159,8 @@ class ProductRow(Struct, frozen=True, array_like=True, tag=7, gc=False):
     stock: int
     exclusive: bool
     restricted: bool
+    facets: tuple[str, ...] = ()
+    """What else is said of it, each `name=value`."""
 
 
 class PolicyRow(Struct, frozen=True, array_like=True, tag=8, gc=False):

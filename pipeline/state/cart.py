@@ -59,7 +59,8 @@ class Emitted(Struct, frozen=True, array_like=True, gc=False):
 class Episode(Struct, frozen=True, array_like=True, gc=False):
     """An abandonment in the making: from the change that filled the cart until it is emptied or ordered.
 
-    `last` is the newest activity that counts for the next step, `decided` the highest step that was decided.
+    `last` is the newest activity that counts for the next step, `decided` the highest step that was decided. `until`
+    is when a deferred step is looked at again, 0 where none is.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Episode(Struct, frozen=True, array_like=True, gc=False):
     decided: int = 0
     held: bool = False
     emitted: tuple[Emitted, ...] = ()
+    until: int = 0
 
 
 class Cart(Struct, frozen=True, array_like=True, gc=False):

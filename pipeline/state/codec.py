@@ -3,10 +3,15 @@
 import msgspec
 
 from pipeline.state.customer import Customer
+from pipeline.state.orders import Orders
 
-FORMAT = 1
+FORMAT = 2
 """Stored in the first byte. A change of the layout that old bytes do not decode into takes the next number, and a
 migration in `decode_customer`."""
+
+_FORMAT_1 = 1
+"""Had in the place of the order facts the digests of the last orders."""
+_ORDERS = Customer.__struct_fields__.index("orders")
 
 MAX_VALUE_BYTES = 128 * 1024
 
@@ -32,13 +37,29 @@ def encode_customer(customer: Customer) -> bytes:
 
 def decode_customer(data: bytes) -> Customer:
     """Decode. Raises StateError for a format of another version."""
-    if data[0] != FORMAT:
-        raise StateError(f"a customer value of format {data[0]}, this version reads {FORMAT}")
-    return _decoder.decode(memoryview(data)[1:])
+    if data[0] == FORMAT:
+        return _decoder.decode(memoryview(data)[1:])
+    if data[0] == _FORMAT_1:
+        return _from_format_1(memoryview(data)[1:])
+    raise _unreadable(data[0])
 
 
 def next_due_of(data: bytes) -> int:
     """Read only when the person is to be woken; 0 for not at all."""
-    if data[0] != FORMAT:
-        raise StateError(f"a customer value of format {data[0]}, this version reads {FORMAT}")
+    if data[0] not in (FORMAT, _FORMAT_1):
+        raise _unreadable(data[0])
     return _head.decode(memoryview(data)[1:]).next_due
+
+
+def _from_format_1(data: memoryview) -> Customer:
+    fields = msgspec.msgpack.decode(data)
+    marks = fields[_ORDERS]
+    fields[_ORDERS] = None
+    customer = msgspec.convert(fields, Customer)
+    if marks:
+        customer.orders = Orders(marks=marks)
+    return customer
+
+
+def _unreadable(found: int) -> StateError:
+    return StateError(f"a customer value of format {found}, this version reads {FORMAT}")

@@ -9,10 +9,14 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct, field
 
 from pipeline.state.cart import Cart
+from pipeline.state.orders import Orders
+from pipeline.state.shown import Shown
+from pipeline.state.tastes import Tastes
+from pipeline.state.win_back import WinBack
 
 MAX_CHANNELS = 8
 MAX_ACTIVE = 64
-MAX_ORDERS = 8
+MAX_WISHES = 16
 MAX_WORDS = 8
 NEVER = 0
 
@@ -45,6 +49,9 @@ class Customer(Struct, array_like=True, gc=False):
     `channels` has the last activity on each other. `page_consent` is the consent mode that a page said last, packed, as
     long as nothing newer has been said otherwise. `active` holds spans of activity, as start and end in turn, that the
     clock has not passed or the episode not absorbed.
+
+    `born` is the first activity that was read, `interested` the last that was about products. `stage` is the funnel
+    stage (`pipeline.profile.funnel`). `wishes` are the items of the wish list, the newest last.
     """
 
     next_due: int = NEVER
@@ -61,9 +68,16 @@ class Customer(Struct, array_like=True, gc=False):
     active: tuple[int, ...] = ()
     clicks: Recent = Recent()
     carts: Recent = Recent()
-    orders: bytes = b""
+    orders: Orders | None = None
     grants: dict[str, tuple[Grant, ...]] = field(default_factory=dict)
     cart: Cart | None = None
+    born: int = NEVER
+    interested: int = NEVER
+    stage: int = 0
+    tastes: Tastes | None = None
+    wishes: tuple[str, ...] = ()
+    win_back: WinBack | None = None
+    shown: Shown | None = None
 
 
 snapshot: Callable[[Customer], Customer] = Customer.__copy__  # type: ignore[attr-defined]  # msgspec does not say so

@@ -37,12 +37,16 @@ class SiteFlow(Struct, array_like=True, frozen=True):
 
 
 class Clock(Struct, array_like=True):
-    """The log's time. `marks` are the watermarks by source id, 0 where none was said yet; `now` is their minimum."""
+    """The log's time. `marks` are the watermarks by source id, 0 where none was said yet; `now` is their minimum.
+
+    `rates` counts messages by `site|kind`: a minute of the log's time, and how many there were in it.
+    """
 
     format: int = FORMAT
     now: int = 0
     marks: dict[int, int] = field(default_factory=dict)
     sites: dict[str, SiteFlow] = field(default_factory=dict)
+    rates: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 encode = msgspec.msgpack.Encoder().encode

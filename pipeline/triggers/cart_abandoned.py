@@ -19,6 +19,7 @@ from pipeline.log.rows import (
     Report,
 )
 from pipeline.policy.permission import allowed, channels_at, withdrawn_after
+from pipeline.profile.money import in_base_currency
 from pipeline.state.cart import (
     CART_CHANGE,
     PURCHASE,
@@ -47,17 +48,18 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
     """Take activity, a change of the cart, an order, a withdrawal, or the report that a message was sent."""
     if type(event) is Click:
         _touch(customer, event.at, site)
-        if customer.cart is not None and not customer.next_due:
-            wake_by(customer, wake(customer, site))
+        if customer.cart is not None and not 0 < customer.next_due <= event.at + grain_of(site.policy.cart):
+            wake_by(customer, wake(customer, site))  # a new policy may have brought steps; none is due sooner
         return []
     if isinstance(event, CartRow):
         _touch(customer, event.at, site)
         if event.op == CartOp.CHECKOUT:
             return []
         lines = _lines(event, site)
-        return _change(customer, CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, lines), site)
+        change = CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, lines)
+        return _change(customer, person, change, site)
     if isinstance(event, OrderRow):
-        return _change(customer, _purchase(event, site), site) if event.news == OrderNews.PURCHASE else []
+        return _change(customer, person, _purchase(event, site), site) if event.news == OrderNews.PURCHASE else []
     if isinstance(event, ConsentRow):
         return _withdraw(customer, event.at, site)
     if isinstance(event, MessageRow):
@@ -79,7 +81,7 @@ def wake(customer: Customer, site: SiteNow) -> int:
     return due
 
 
-def settle(customer: Customer, site: SiteNow) -> list[Verdict]:
+def settle(customer: Customer, _person: str, site: SiteNow) -> list[Verdict]:
     """Apply all that the clock has passed, in time order, and judge the steps that came due on the way."""
     verdicts: list[Verdict] = []
     cart = customer.cart
@@ -156,11 +158,11 @@ def _touch(customer: Customer, at: int, site: SiteNow) -> None:
     customer.active = add_activity(spans, at, grain, settled)
 
 
-def _change(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdict]:
+def _change(customer: Customer, person: str, change: CartChange, site: SiteNow) -> list[Verdict]:
     """Settle what the clock has passed, so that little waits, and enter the change."""
     verdicts: list[Verdict] = []
     if customer.cart is not None and customer.cart.pending and customer.cart.pending[0].at <= site.clock:
-        verdicts += settle(customer, site)
+        verdicts += settle(customer, person, site)
     verdicts += enter(customer, change, site)
     wake_by(customer, wake(customer, site))
     return verdicts
@@ -195,16 +197,12 @@ def _lines(event: CartRow, site: SiteNow) -> content.Lines:
 
 def _worth(line: Line, currency: str, policy: SitePolicy) -> int:
     """A price in minor units of the site's base currency. Raises RefusedError where the policy has no rate."""
-    if line.price <= 0:
-        return 0
-    if currency in ("", policy.currency):
-        return line.price
-    rate = policy.rates.get(currency)
-    if rate is None:
+    worth = in_base_currency(max(line.price, 0), currency, policy)
+    if worth is None:
         raise RefusedError(
             RejectReason.UNKNOWN_CURRENCY, f"the policy has no rate for {currency}: add it to the site's rates"
         )
-    return round(line.price * rate)
+    return worth
 
 
 def _withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 """Version of what the fold decides and how it writes it. It changes with any change of an output's bytes."""
 
 
@@ -14,6 +14,8 @@ class Kind(StrEnum):
     """Kinds of triggers; each has a topic `triggers.<kind>`."""
 
     CART_ABANDONED = "cart_abandoned"
+    WIN_BACK = "win_back"
+    PERSONALIZATION = "personalization"
 
 
 class Outcome(StrEnum):
@@ -22,6 +24,7 @@ class Outcome(StrEnum):
     EMITTED = "emitted"
     SUPPRESSED = "suppressed"
     HELD = "held"
+    DEFERRED = "deferred"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
 
@@ -42,6 +45,54 @@ class Reason(StrEnum):
     ORDERS_SILENT = "orders_silent"
     EXPIRED = "expired"
     BOT = "bot"
+    NOT_LIVE = "not_live"
+    """Before the site's `go_live_at`."""
+    RATE = "rate"
+    """More than `max_per_minute` of this kind: tried again later."""
+    SUPERSEDED = "superseded"
+    """A later step of the same cart is due as well: one message says enough."""
+    CADENCE = "cadence"
+    """Twice the person's own gap between orders has passed: the reason of an emitted win-back, as the next three."""
+    SECOND_ORDER = "second_order"
+    NEVER_CARTED = "never_carted"
+    DORMANT = "dormant"
+    SUBSCRIBER = "subscriber"
+    UNDELIVERED = "undelivered"
+    RETURN_OPEN = "return_open"
+    CHANNEL_SUNSET = "channel_sunset"
+    CHANGED = "changed"
+    """What is worth showing has changed: the reason of an emitted personalization."""
+
+
+class Cause(StrEnum):
+    """Why a customer probably stays away; a guess from the order facts, for the words of the message."""
+
+    FORGOT = "forgot"
+    OFFER_MISFIT = "offer_misfit"
+    ACCIDENT = "accident"
+
+
+class Action(StrEnum):
+    """What to do on site. Consumers ignore values that they do not know."""
+
+    RECOMMEND = "recommend"
+    HELP = "help"
+    SIGNUP_PROMPT = "signup_prompt"
+    PUSH_OPTIN = "push_optin"
+    ASK = "ask"
+    SURVEY = "survey"
+    EXIT_OFFER = "exit_offer"
+    NONE = "none"
+
+
+class Moment(Struct, frozen=True, omit_defaults=True):
+    """Where a person stands: what personalization goes by. Empty where nothing is known."""
+
+    stage: str
+    cart: str
+    category: str = ""
+    brand: str = ""
+    segments: tuple[str, ...] = ()
 
 
 class TriggerItem(Struct, frozen=True, omit_defaults=True):
@@ -81,6 +132,14 @@ class TriggerData(Struct, frozen=True, omit_defaults=True):
     device: str = ""
     after_send: bool = False
     """Of a cancellation: the message had been reported as sent."""
+    variant: str = ""
+    """Of a win-back: cadence, second_order, never_carted or dormant."""
+    cause: Cause | None = None
+    """Of a win-back: the likely cause."""
+    moment: Moment | None = None
+    """Of a personalization: where the person stands."""
+    action: Action | None = None
+    """Of a personalization: what to do on site."""
 
 
 class Trigger(Struct, frozen=True, omit_defaults=True):

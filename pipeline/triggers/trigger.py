@@ -29,7 +29,7 @@ class Trigger(Protocol):
     def wake(self, customer: Customer, site: SiteNow) -> int:
         """When the clock must call `settle`, epoch milliseconds, 0 for not at all. Never later than what it decides."""
 
-    def settle(self, customer: Customer, site: SiteNow) -> list[Verdict]:
+    def settle(self, customer: Customer, person: str, site: SiteNow, /) -> list[Verdict]:
         """Decide all that the clock has passed. Called again at the same clock it decides nothing more."""
 
     def lapse(self, customer: Customer, site: SiteNow) -> int:

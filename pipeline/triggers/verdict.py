@@ -6,14 +6,16 @@ from typing import NamedTuple
 from pipeline.config.policy import SitePolicy
 from pipeline.log.rows import ProductRow
 from pipeline.state.cart import CartLine
-from pipeline.triggers.contract import Kind, Outcome, Reason
+from pipeline.triggers.contract import Action, Cause, Kind, Moment, Outcome, Reason
 
 
 class SiteNow(NamedTuple):
     """What a trigger may know beside the person: the log's clock and the site's policy, catalogue and feeds.
 
-    `product(sku)` is None for what the catalogue never named. In a live log a step is decided when the clock gets
-    there; in a replay the clock jumps, and a step is decided as of the moment when it was due.
+    `product(sku)` is None for what the catalogue never named. `admit(kind, now)` takes one of the messages that the
+    policy allows a minute, False where none is left: ask last, when all else says yes. `note(reason)` counts what an
+    event was not used for. In a live log a step is decided when the clock gets there; in a replay the clock jumps, and
+    a step is decided as of the moment when it was due.
     """
 
     clock: int
@@ -21,6 +23,8 @@ class SiteNow(NamedTuple):
     policy: SitePolicy
     orders_silent: Callable[[], bool]
     product: Callable[[str], ProductRow | None]
+    admit: Callable[[Kind, int], bool] = lambda _kind, _now: True
+    note: Callable[[str], None] = lambda _reason: None
 
 
 class Verdict(NamedTuple):
@@ -38,3 +42,7 @@ class Verdict(NamedTuple):
     lines: tuple[CartLine, ...] = ()
     value: int = 0
     after_send: bool = False
+    variant: str = ""
+    cause: Cause | None = None
+    moment: Moment | None = None
+    action: Action | None = None

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.engine import fold as folding
+from pipeline.engine import intake
 from pipeline.log.frames import FORMAT, Frame, FrameError, FrameKind, Mark, encode_frame
 from pipeline.log.rows import Click, ConsentRow, IdentifyRow, SourceResetRow
 from pipeline.state import codec
@@ -91,7 +91,7 @@ def test_what_may_be_a_duplicate_too_old_to_tell_is_counted_and_not_used() -> No
 def test_an_event_that_makes_the_fold_raise_goes_to_rejects_and_the_stream_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    handler = folding._HANDLERS[Click]
+    handler = intake.HANDLERS[Click]
 
     def poisoned(customer: Customer, person: str, event: Any, site: Any) -> str | None:
         refusal = handler(customer, person, event, site)
@@ -100,7 +100,7 @@ def test_an_event_that_makes_the_fold_raise_goes_to_rejects_and_the_stream_goes_
             raise KeyError("no such thing")
         return refusal
 
-    monkeypatch.setitem(folding._HANDLERS, Click, poisoned)
+    monkeypatch.setitem(intake.HANDLERS, Click, poisoned)
     shop = Shop(ONE_STEP)
     shop.tell(click(1))
     before = shop.store[ANN.encode()]

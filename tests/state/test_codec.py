@@ -2,6 +2,7 @@
 
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from pipeline.engine.fold import fold, settle
 from pipeline.policy import permission
 from pipeline.state.codec import StateError, decode_customer, encode_customer, next_due_of
 from pipeline.state.customer import Customer
+from pipeline.state.orders import Orders
 from pipeline.triggers.verdict import SiteNow
 from tests.engine import shop
 
@@ -50,7 +52,7 @@ def test_folding_goes_on_from_a_stored_value_as_from_the_value_itself(seed: int)
         assert opened == kept
         if isinstance(event, int):
             site = site._replace(clock=max(site.clock, event))
-            assert settle(opened, site) == settle(kept, site)
+            assert settle(opened, person, site) == settle(kept, person, site)
         else:
             assert fold(opened, person, event, site) == fold(kept, person, event, site)  # type: ignore[arg-type]
         stored = encode_customer(opened)
@@ -65,12 +67,21 @@ def test_a_value_of_another_format_is_refused() -> None:
             read(value)
 
 
+def test_a_customer_of_the_format_before_order_facts_is_read_with_what_it_knew() -> None:
+    fields = [9, 5, 0, 4, 0, 0, "mobile", "pl", 0, "web", {}, [], [b"", 0, 0], [b"", 0, 0], b"12345abcde", {}, None]
+    value = b"\x01" + msgspec.msgpack.encode(fields)
+    customer = decode_customer(value)
+    assert (customer.next_due, customer.ordered, customer.device) == (9, 4, "mobile")
+    assert customer.orders == Orders(marks=b"12345abcde")
+    assert next_due_of(value) == 9
+
+
 def test_the_head_is_read_alone() -> None:
     assert next_due_of(encode_customer(Customer(next_due=77))) == 77
 
 
 def test_an_empty_customer_is_small() -> None:
-    assert len(encode_customer(Customer())) <= 30
+    assert len(encode_customer(Customer())) <= 40
 
 
 def test_values_are_equal_whatever_enums_they_were_made_of() -> None:

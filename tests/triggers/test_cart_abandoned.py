@@ -215,12 +215,14 @@ def test_what_has_expired_is_not_cancelled() -> None:
     assert shop.said() == []
 
 
-def test_an_order_sent_again_is_one_order() -> None:
+@pytest.mark.parametrize(("revision", "duplicates"), [(0, 1), (1, 0)])
+def test_an_order_sent_again_or_revised_closes_no_second_cart(revision: int, duplicates: int) -> None:
     shop = Shop(ONE_STEP)
-    shop.tell(add(0), order(10, event_id="o1"), add(20), order(25, event_id="o2", order_id="order-o1", revision=1))
+    again = order(25, event_id="o2", order_id="order-o1", revision=revision)
+    shop.tell(add(0), order(10, event_id="o1"), add(20), again)
     shop.clock(60)
     assert shop.said() == [(1, "suppressed", "ordered", 10), (1, "emitted", "silent", 50)]
-    assert shop.discarded["duplicate"] == 1
+    assert shop.discarded["duplicate"] == duplicates
 
 
 def test_with_keep_rest_only_what_is_touched_again_counts() -> None:

@@ -1,0 +1,276 @@
+"""An event taken into the profile, before any trigger sees it: seen, deduplicated, permitted, remembered.
+
+Each handler changes the customer in place, and returns the reason for which the event was not used, if it was not.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pipeline.events.customer import Basis, Purpose
+from pipeline.log.rows import (
+    CartOp,
+    CartRow,
+    Click,
+    ClickKind,
+    ConsentRow,
+    IdentifyRow,
+    Line,
+    MessageRow,
+    OrderNews,
+    OrderRow,
+    Report,
+)
+from pipeline.policy import permission
+from pipeline.profile import tastes
+from pipeline.profile.days import day_of
+from pipeline.profile.money import in_base_currency
+from pipeline.profile.orders import Arrived, take
+from pipeline.state import recent
+from pipeline.state.customer import MAX_CHANNELS, MAX_WISHES, Customer, Grants, Recent
+from pipeline.state.orders import Orders
+from pipeline.triggers.verdict import SiteNow
+
+DUPLICATE = "duplicate"
+TOO_LATE = "too_late"
+NO_CONSENT = "no_consent"
+NO_RATE = "no_rate"
+"""An order or a product in a currency that the policy has no rate for: it counts, its money does not."""
+
+KNOWN_ORDER = "known_order"
+"""News of an order that is known: the profile takes it, the cart was closed before."""
+
+_COLLECT = Purpose.COLLECT
+_PROFILE = Purpose.PROFILE
+
+
+def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str | None:
+    if not _may_collect(customer, person, event.consent, event.at, site):
+        return NO_CONSENT
+    known = _remember(customer, customer.clicks, event.id, event.at)
+    if isinstance(known, str):
+        return known
+    customer.clicks = known
+    _seen(customer, event)
+    if (weight := _CLICK_WEIGHTS.get(event.kind)) is not None:
+        customer.interested = max(customer.interested, event.at)
+        if event.kind == ClickKind.ADD_TO_WISHLIST:
+            for line in event.lines:
+                customer.wishes = (*(wish for wish in customer.wishes if wish != line.sku), line.sku)[-MAX_WISHES:]
+        if _may_profile(customer, event.at, site):
+            if event.kind == ClickKind.VIEW_CATEGORY:
+                _touch(customer, tastes.Touch(category=event.subject), weight, event.at, site)
+            elif event.kind != ClickKind.SEARCH:
+                _touch_lines(customer, event.lines, weight, event.at, "", site)
+    return None
+
+
+_CLICK_WEIGHTS: dict[int, int] = {
+    ClickKind.VIEW_ITEM: tastes.VIEWED,
+    ClickKind.VIEW_CATEGORY: tastes.VIEWED,
+    ClickKind.SEARCH: tastes.VIEWED,
+    ClickKind.ADD_TO_WISHLIST: tastes.WISHED,
+    ClickKind.LIKE: tastes.WISHED,
+}
+"""Clicks that are about products. A list that was merely shown says nothing of the person."""
+
+
+def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> str | None:
+    if not _may_collect(customer, person, event.consent, event.at, site):
+        return NO_CONSENT
+    known = _remember(customer, customer.carts, event.id, event.at)
+    if isinstance(known, str):
+        return known
+    customer.carts = known
+    _seen(customer, event)
+    if event.op in (CartOp.ADD, CartOp.SNAPSHOT):
+        customer.cart_added = max(customer.cart_added, event.at)
+        customer.interested = max(customer.interested, event.at)
+    if event.op == CartOp.ADD and _may_profile(customer, event.at, site):
+        _touch_lines(customer, event.lines, tastes.CARTED, event.at, event.currency, site)
+    return None
+
+
+def _order(customer: Customer, _person: str, event: OrderRow, site: SiteNow) -> str | None:
+    worth = in_base_currency(event.value, event.currency, site.policy)
+    if worth is None:
+        site.note(NO_RATE)
+        worth = 0
+    mark, told = recent.digest(event.order_id), recent.digest(event.id)
+    day = day_of(event.at, site.policy.timezone)
+    taken = take(customer.orders or Orders(), Arrived(event, day, worth, mark, told, site.clock))
+    if isinstance(taken, str):
+        return taken
+    customer.orders = taken.orders
+    if event.news != OrderNews.PURCHASE:
+        return None
+    if not taken.new:
+        return KNOWN_ORDER
+    customer.ordered = max(customer.ordered, event.at)
+    if event.offline:
+        customer.ordered_offline = max(customer.ordered_offline, event.at)
+        _on_channel(customer, "store", event.at)
+    if event.lines:
+        if customer.tastes is not None:
+            customer.tastes = tastes.without_items(customer.tastes, frozenset(line.sku for line in event.lines))
+        if _may_profile(customer, event.at, site):
+            for line in event.lines:
+                touch = tastes.Touch(line.category, line.brand)
+                _touch(customer, touch, tastes.BOUGHT, event.at, site)
+        if customer.wishes:
+            bought = {line.sku for line in event.lines}
+            customer.wishes = tuple(wish for wish in customer.wishes if wish not in bought)
+    return None
+
+
+def _consent(customer: Customer, _person: str, event: ConsentRow, site: SiteNow) -> str | None:
+    customer.grants = permission.record(
+        customer.grants, event.purpose, event.channel, event.granted, event.basis, event.at, _judged(customer, site)
+    )
+    customer.page_consent = 0
+    if event.purpose == _PROFILE and not event.granted:
+        customer.tastes = None  # who objects to a profile has none
+    return None
+
+
+def _identify(customer: Customer, _person: str, event: IdentifyRow, _site: SiteNow) -> str | None:
+    customer.seen = max(customer.seen, event.at)
+    return None
+
+
+def _message(customer: Customer, _person: str, event: MessageRow, site: SiteNow) -> str | None:
+    if event.report in (Report.UNSUBSCRIBED, Report.COMPLAINED):
+        customer.grants = permission.record(
+            customer.grants,
+            Purpose.MARKETING_MESSAGE,
+            event.channel,
+            granted=False,
+            basis=Basis.NONE,
+            at=event.at,
+            settled=_judged(customer, site),
+        )
+    return None
+
+
+HANDLERS: dict[type, Callable[[Customer, str, Any, SiteNow], str | None]] = {
+    Click: _click,
+    CartRow: _cart,
+    OrderRow: _order,
+    ConsentRow: _consent,
+    IdentifyRow: _identify,
+    MessageRow: _message,
+}
+"""Each takes an event into the profile, and returns the reason for which it was not used, if it was not."""
+
+
+def _touch_lines(
+    customer: Customer, lines: tuple[Line, ...], weight: int, at: int, currency: str, site: SiteNow
+) -> None:
+    for line in lines:
+        price = in_base_currency(max(line.price, 0), currency, site.policy)
+        if price is None:
+            site.note(NO_RATE)
+            price = 0
+        product = site.product(line.sku)
+        facets: tuple[str, ...] = ()
+        category, brand = line.category, line.brand
+        if product is not None:
+            category, brand = category or product.category, brand or product.brand
+            facets = tuple(facet for facet in product.facets if facet.partition("=")[0] in site.policy.taste.facets)
+        touch = tastes.Touch(category, brand, tastes.shelf_of(price), facets, line.sku)
+        _touch(customer, touch, weight, at, site)
+
+
+def _touch(customer: Customer, touch: tastes.Touch, weight: int, at: int, site: SiteNow) -> None:
+    customer.tastes = tastes.touched(customer.tastes, touch, weight, at, site.policy.taste.half_life)
+
+
+def _may_profile(customer: Customer, at: int, site: SiteNow) -> bool:
+    """Whether inferences may be kept: affinities. Who objects keeps none from then on."""
+    rules = site.policy.permission
+    if _PROFILE not in customer.grants:
+        return _PROFILE in rules.without_record
+    return permission.allowed(customer.grants, _PROFILE, "", rules, at)
+
+
+def _may_collect(customer: Customer, person: str, packed: int, at: int, site: SiteNow) -> bool:
+    """Whether activity may be collected. A page's consent mode speaks for anonymous visitors only."""
+    rules = site.policy.permission
+    words = customer.grants.get(_COLLECT)
+    if packed and person[person.index("|") + 1] == "a":
+        if packed == customer.page_consent and words is not None and words[-1].at <= at:
+            return words[-1].granted and words[-1].basis in rules.accepted.get(_COLLECT, ())
+        _say(customer, packed, at, site)
+        if not _consent_mode(packed).get(_COLLECT, True):
+            return False
+    elif words is None:
+        return _COLLECT in rules.without_record
+    return permission.allowed(customer.grants, _COLLECT, "", rules, at)
+
+
+def _say(customer: Customer, packed: int, at: int, site: SiteNow) -> None:
+    """Enter what a page says of consent, where it is news."""
+    said = _consent_mode(packed)
+    if not _repeats(said, customer.grants, at):
+        customer.grants = permission.record_consent_mode(customer.grants, said, at, _judged(customer, site))
+    newest = all(customer.grants[purpose][-1].granted == granted for purpose, granted in said.items())
+    customer.page_consent = packed if newest else 0
+
+
+_consent_mode = lru_cache(maxsize=1024)(permission.consent_mode)
+
+
+def _repeats(said: Mapping[Purpose, bool], grants: Grants, at: int) -> bool:
+    """Whether a page says once more the only word that is known of each purpose."""
+    for purpose, granted in said.items():
+        words = grants.get(purpose)
+        if words is None or len(words) != 1 or words[0].granted != granted or words[0].at > at:
+            return False
+    return True
+
+
+def _judged(customer: Customer, site: SiteNow) -> int:
+    """The time up to which nothing of the customer is judged any more: the clock, unless a step is held."""
+    return min(site.clock, customer.next_due - 1) if customer.next_due else site.clock
+
+
+def _remember(customer: Customer, known: Recent, identity: str, at: int) -> Recent | str:
+    """Enter an event id; the reason instead where it is known, or too old to tell."""
+    ring, mark = known.ring, recent.digest(identity)
+    if mark in ring and recent.contains(ring, mark):
+        return DUPLICATE
+    newest = known.newest
+    if at <= known.horizon or at <= newest - recent.WINDOW:
+        return TOO_LATE
+    ring, evicted = recent.append(ring, mark, at, newest)
+    if at > newest:
+        newest = at
+    if not evicted:
+        return Recent(ring, newest, known.horizon)
+    if newest - evicted <= recent.BOT_SPAN:
+        customer.bot = newest
+    return Recent(ring, newest, max(known.horizon, evicted))
+
+
+def _seen(customer: Customer, event: Click | CartRow) -> None:
+    at, channel = event.at, event.channel or "web"
+    customer.born = min(customer.born or at, at)
+    if at < customer.seen:
+        if channel != customer.channel:
+            _on_channel(customer, channel, at)
+        return
+    if channel != customer.channel:
+        if customer.channel:
+            _on_channel(customer, customer.channel, customer.seen)
+        customer.channel = channel
+    customer.seen = at
+    if event.device:
+        customer.device = event.device
+    if event.locale:
+        customer.locale = event.locale
+
+
+def _on_channel(customer: Customer, channel: str, at: int) -> None:
+    channels = customer.channels
+    if at > channels.get(channel, 0) and (channel in channels or len(channels) < MAX_CHANNELS):
+        customer.channels = {**channels, channel: at}

@@ -1,0 +1,11 @@
+"""Money in a site's base currency."""
+
+from pipeline.config.policy import SitePolicy
+
+
+def in_base_currency(amount: int, currency: str, policy: SitePolicy) -> int | None:
+    """An amount in minor units of the base currency, None where the policy has no rate; no currency is the base's."""
+    if currency in ("", policy.currency) or not amount:
+        return amount
+    rate = policy.rates.get(currency)
+    return None if rate is None else round(amount * rate)
