@@ -92,6 +92,32 @@ def reset_source(settings: Settings, topic: str, partition: int) -> None:
     click.echo(f"{topic}-{partition} will be read from {begin} on.")
 
 
+@topics.command(epilog=example("pipeline topics acls worker --namespace live", "pipeline topics acls | sh -e"))
+@click.argument("process", required=False)
+@click.option(
+    "--command-config",
+    default="admin.properties",
+    show_default=True,
+    metavar="FILE",
+    help="How Kafka's tool reaches the brokers as a user who may grant.",
+)
+@pass_settings
+def acls(settings: Settings, process: str | None, command_config: str) -> None:
+    """Print the commands that give each process the permissions it needs, or those of one PROCESS.
+
+    They are for Kafka's own kafka-acls.sh, and for users called NAMESPACE-PROCESS, such as live-worker.
+    """
+    from pipeline.kafka.acls import Process, commands
+
+    known = [member.value for member in Process]
+    if process is not None and process not in known:
+        raise UserError(f"there is no process {process!r}: those that have a user are {', '.join(known)}")
+    tool = ["kafka-acls.sh", "--bootstrap-server", settings.kafka.bootstrap_servers, "--command-config", command_config]
+    for member in Process if process is None else [Process(process)]:
+        for command in commands(settings.namespace.name, member, tool):
+            click.echo(command)
+
+
 def _kept(configs: Mapping[str, str]) -> str:
     if "retention.ms" not in configs:
         return "newest of each key"

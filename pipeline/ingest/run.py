@@ -21,16 +21,18 @@ from pipeline.ingest.framing import Framed, Framer
 from pipeline.ingest.metrics import IngestMetrics
 from pipeline.ingest.peers import PeerMarks
 from pipeline.ingest.watermarks import Alignment, Progress, Watermarks
+from pipeline.kafka.acls import Process
 from pipeline.kafka.clients import connection, kafka_errors, stop_consumer
 from pipeline.kafka.counts import require_topics
+from pipeline.kafka.permissions import require
 from pipeline.kafka.topics import read_namespace
 from pipeline.log import rejects
 from pipeline.log.frames import Beat, Mark
-
-logger = logging.getLogger(__name__)
 from pipeline.monitor.endpoint import exposed
 from pipeline.monitor.health import Health
 from pipeline.monitor.registry import process_registry
+
+logger = logging.getLogger(__name__)
 
 COMMIT_EVERY = 1.0
 """Seconds. What was read since the last commit is read again after a crash, and dropped by the engine."""
@@ -38,6 +40,7 @@ COMMIT_EVERY = 1.0
 
 async def run_ingest(settings: Settings, stop: asyncio.Event) -> None:
     """Run until `stop` is set. Raises UserError where Kafka is missing, the namespace wrong, or a source made anew."""
+    await require(settings, Process.INGEST)
     registry, health = process_registry(), Health(settings.metrics.stalled_after)
     with exposed(settings.metrics, "ingest", registry, health):
         namespace = await read_namespace(settings)
@@ -76,10 +79,10 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._written: dict[TopicPartition, int] = {}
         self._settled: dict[TopicPartition, int] = {}
         self._ticked = self._committed = 0.0
+        self._joined = self._has_ticked = False
         self._first: TopicPartition | None = None
         self._error: UserError | None = None
         arguments = connection(settings.kafka)
-        self._joined = self._has_ticked = False
         self._peers = PeerMarks(arguments, namespace.topic(LOG))
         self._consumer = AIOKafkaConsumer(
             **arguments,
@@ -111,15 +114,15 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._consumer.start()
         logger.info("ingest of namespace %s (%s) is ready", self._namespace.name, self._namespace.mode.value)
 
-    async def close(self) -> None:
-        """Commit what is in the log, and leave."""
-        if self._error is None:
     def missing(self) -> list[str]:
         """What is missing before this process does its work."""
         if not self._joined:
             return ["it has not joined its consumer group"]
         return [] if self._has_ticked else ["it has written no tick to the log"]
 
+    async def close(self) -> None:
+        """Commit what is in the log, and leave."""
+        if self._error is None:
             await self._commit()
         await self._peers.leave()
         await stop_consumer(self._consumer)
@@ -154,11 +157,11 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Check that the sources still are those that were read before. The error ends the process at its next step."""
         assigned = list(assigned)
+        self._joined = True
+        self._metrics.rebalanced()
         self._first = next((tp for tp in assigned if tp.topic.endswith(".pipeline.control")), None)
         self._watermarks.keep({self._ids[tp] for tp in assigned})
         self._settled.clear()  # another process may have committed more since
-        self._joined = True
-        self._metrics.rebalanced()
         try:
             await self._check_sources(assigned)
         except UserError as error:
@@ -247,10 +250,10 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             sends = [await self._producer.send(topic, data, partition=p) for p in range(self._namespace.partitions)]
             await asyncio.gather(*sends)
             self._beats.clear()
+        self._has_ticked = self._joined
         self._settled |= self._written
         self._written.clear()
 
-        self._has_ticked = self._joined
     async def _peers_behind(self, own: set[int]) -> dict[int, int]:
         """The sources that other processes read and are behind with, with the time up to which they have read them."""
         if own == self._clocked:

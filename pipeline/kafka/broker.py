@@ -114,11 +114,17 @@ class BrokerProcess:
         self.stop()
 
 
-def start_broker(data_dir: Path, port: int, properties: Mapping[str, object] | None = None) -> BrokerProcess:
+def start_broker(
+    data_dir: Path,
+    port: int,
+    properties: Mapping[str, object] | None = None,
+    users: Mapping[str, str] | None = None,
+) -> BrokerProcess:
     """Run Kafka on 127.0.0.1:`port` (the controller takes `port + 1`) and return when it answers.
 
     The folder is made and formatted where it is new; what an earlier broker left in it is taken up again. `properties`
-    are more of Kafka's own settings, and win over ours.
+    are more of Kafka's own settings, and win over ours. `users` are names and passwords for SCRAM-SHA-512, known from
+    the moment that the folder is formatted.
     The process has a session of its own, so Ctrl-C does not reach it before its clients have stopped. On Linux it
     also ends when the *thread* that called this ends, `kill -9` of the parent included: call from a thread that lasts.
     Raises UserError where Java or the jars cannot be had, a port is taken, or Kafka does not start.
@@ -128,7 +134,8 @@ def start_broker(data_dir: Path, port: int, properties: Mapping[str, object] | N
     for taken in (port, port + 1):
         must_be_free(taken)
     settings = _properties(data_dir.absolute(), port) | dict(properties or {})
-    return _launch(java, kafka, data_dir.absolute(), port, settings, [f"-XX:SharedArchiveFile={kafka.class_archive}"])
+    flags = [f"-XX:SharedArchiveFile={kafka.class_archive}"]
+    return _launch(java, kafka, data_dir.absolute(), port, settings, flags, users or {})
 
 
 def prepare(java: Java | None = None) -> Distribution:
@@ -144,7 +151,7 @@ def prepare(java: Java | None = None) -> Distribution:
         fresh = Path(scratch, "classes.jsa")
         flags = [f"-XX:ArchiveClassesAtExit={fresh}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
         data_dir, port = Path(scratch, "data"), free_port()
-        _launch(java, kafka, data_dir, port, _properties(data_dir, port), flags).stop()
+        _launch(java, kafka, data_dir, port, _properties(data_dir, port), flags, {}).stop()
         if not fresh.exists():
             raise UserError(f"{java.path} wrote no class archive: try another Java, and see JAVA_HOME")
         fresh.replace(kafka.class_archive)
@@ -161,7 +168,13 @@ def free_port() -> int:
 
 
 def _launch(
-    java: Java, kafka: Distribution, data_dir: Path, port: int, settings: Mapping[str, object], flags: list[str]
+    java: Java,
+    kafka: Distribution,
+    data_dir: Path,
+    port: int,
+    settings: Mapping[str, object],
+    flags: list[str],
+    users: Mapping[str, str],
 ) -> BrokerProcess:
     data_dir.mkdir(parents=True, exist_ok=True)
     properties, log_file = data_dir / "server.properties", data_dir / "broker.log"
@@ -169,7 +182,7 @@ def _launch(
         _lock(lock, data_dir)
         properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()), encoding="utf-8")
         if not (data_dir / "log" / "meta.properties").exists():
-            _format(java, kafka, properties)
+            _format(java, kafka, properties, users)
         with log_file.open("wb") as log:
             process = subprocess.Popen(  # noqa: S603
                 [java.path, *_JVM, *flags, "-cp", kafka.class_path, "kafka.Kafka", str(properties)],
@@ -207,9 +220,11 @@ def _properties(data_dir: Path, port: int) -> dict[str, object]:
     }
 
 
-def _format(java: Java, kafka: Distribution, properties: Path) -> None:
+def _format(java: Java, kafka: Distribution, properties: Path, users: Mapping[str, str]) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
     tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(properties)]
+    for name, password in users.items():
+        tool += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
     flags = [f"-XX:SharedArchiveFile={kafka.class_archive}"] if kafka.class_archive.exists() else []
     command = [java.path, *_JVM, *flags, "-cp", kafka.class_path, *tool]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603

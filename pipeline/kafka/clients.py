@@ -9,16 +9,29 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 from aiokafka.helpers import create_ssl_context
 
 from pipeline.config.errors import ConfigError, UserError
 from pipeline.config.settings import KafkaSettings, Settings
+from pipeline.kafka.handshake import MissingBrokerError, greet
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-REACH_TIMEOUT = 3.0
-"""Seconds after which a broker that does not accept a connection counts as missing."""
+AUTHORIZATION_ERRORS = (
+    TopicAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+    ClusterAuthorizationFailedError,
+)
 ANSWER_TIMEOUT_MS = 10_000
 STOP_PATIENCE = 0.1
 """Seconds given to a consumer that stops, before its fetcher is cancelled once more."""
@@ -64,10 +77,26 @@ def brokers(kafka: KafkaSettings) -> list[tuple[str, int]]:
 
 
 async def reachable(settings: Settings) -> None:
-    """Check that one of the brokers accepts a connection. Raises UserError with the remedy, after 3 s at most."""
-    outcomes = await asyncio.gather(*(_knock(host, port) for host, port in brokers(settings.kafka)))
-    if not any(outcomes):
-        raise _missing(settings)
+    """Check that one of the brokers takes us as we are. Raises UserError with the remedy otherwise."""
+    (await greet_one(settings)).close()
+
+
+async def greet_one(settings: Settings) -> AIOKafkaConnection:
+    """An open connection to whichever broker takes us first. Raises UserError where none does."""
+    kafka = settings.kafka
+    arguments = connection(kafka)
+    greetings = [asyncio.create_task(greet(kafka, arguments, host, port)) for host, port in brokers(kafka)]
+    refusals = []
+    try:
+        for greeting in asyncio.as_completed(greetings):
+            try:
+                return await greeting
+            except UserError as error:
+                refusals.append(error)
+    finally:
+        for task in greetings:
+            task.cancel()
+    raise next((why for why in refusals if not isinstance(why, MissingBrokerError)), _missing(settings))
 
 
 @contextmanager
@@ -75,21 +104,36 @@ def kafka_errors(settings: Settings) -> Iterator[None]:
     """Turn what aiokafka raises in this block into a UserError of one line."""
     try:
         yield
+    except AUTHORIZATION_ERRORS as error:
+        raise forbidden(settings.kafka, error) from error
     except KafkaConnectionError as error:
-        kafka = settings.kafka
-        if kafka.security_protocol == "PLAINTEXT":
-            raise UserError(
-                f"{kafka.bootstrap_servers} does not answer as a Kafka without encryption and password does: check "
-                "KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL, and the addresses that the brokers advertise"
-            ) from error
         raise UserError(
-            f"Kafka at {kafka.bootstrap_servers} refuses us with {kafka.security_protocol}: check user, password, "
-            "KAFKA_SASL_MECHANISM and KAFKA_SSL_CAFILE"
+            f"Kafka at {settings.kafka.bootstrap_servers} does not answer any more, or not at the addresses that its "
+            f"brokers advertise: {_first_line(error)}"
         ) from error
     except KafkaError as error:
         raise UserError(f"Kafka at {settings.kafka.bootstrap_servers}: {_first_line(error)}") from error
     except TimeoutError as error:
         raise UserError(f"Kafka at {settings.kafka.bootstrap_servers} did not answer in time") from error
+
+
+def user(kafka: KafkaSettings) -> str:
+    """Who we are to the brokers, for a message."""
+    return f"user {kafka.sasl_username!r}" if kafka.security_protocol.startswith("SASL") else "a client without a user"
+
+
+def forbidden(kafka: KafkaSettings, error: KafkaError) -> UserError:
+    """One of AUTHORIZATION_ERRORS as the user and what an ACL keeps from them."""
+    kinds = {
+        TopicAuthorizationFailedError: "topic",
+        GroupAuthorizationFailedError: "group",
+        TransactionalIdAuthorizationFailed: "transactional id",
+        ClusterAuthorizationFailedError: "cluster",
+    }
+    names = error.args[0] if error.args else ()
+    named = sorted(map(str, names)) if isinstance(names, list | tuple | set | frozenset) else [str(names)]
+    what = " ".join([kinds[type(error)], ", ".join(named)]).strip()
+    return UserError(f"{user(kafka)} may not use {what}: `pipeline topics acls` prints what each process needs")
 
 
 @asynccontextmanager
@@ -137,16 +181,6 @@ async def stop_consumer(client: AIOKafkaConsumer) -> None:
     while not (await asyncio.wait([stopping], timeout=STOP_PATIENCE))[0]:
         client._fetcher._fetch_task.cancel()  # noqa: SLF001  # there is no other way to reach it
     await stopping
-
-
-async def _knock(host: str, port: int) -> bool:
-    try:
-        async with asyncio.timeout(REACH_TIMEOUT):
-            _, writer = await asyncio.open_connection(host.strip("[]"), port)
-    except OSError:  # TimeoutError is one too
-        return False
-    writer.close()
-    return True
 
 
 def _missing(settings: Settings) -> UserError:

@@ -15,7 +15,8 @@ from pipeline.config import namespace as names
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import Mode, Namespace, new_namespace, source_partitions, with_all_sources
 from pipeline.config.settings import Settings, TopicSettings
-from pipeline.kafka.clients import ANSWER_TIMEOUT_MS, admin_client, connection, kafka_errors, reader
+from pipeline.kafka.clients import ANSWER_TIMEOUT_MS, admin_client, connection, kafka_errors, reader, user
+from pipeline.kafka.permissions import is_hidden
 
 CONTROL = "pipeline.control"
 NAMESPACE_KEY = b"namespace"
@@ -155,6 +156,11 @@ async def read_namespace(settings: Settings) -> Namespace:
     control = f"{name}.{CONTROL}"
     async with reader(settings) as consumer:
         record = await _last_record(consumer, name) if control in await consumer.topics() else None
+    if record is None and await is_hidden(settings, control):
+        raise UserError(
+            f"{user(settings.kafka)} may not read topic {control}: `pipeline topics acls --namespace {name}` prints "
+            "what each process needs"
+        )
     if record is None:
         raise UserError(
             f"namespace {name} does not exist: run `pipeline topics apply --namespace {name} --mode live`, or for a "

@@ -10,27 +10,29 @@ from prometheus_client import CollectorRegistry
 from pipeline.config.errors import ConfigError
 from pipeline.config.namespace import CHANGELOG, LOG, OUTPUTS, REJECTS, Namespace
 from pipeline.config.settings import Settings
+from pipeline.kafka.acls import Process
 from pipeline.kafka.counts import require_topics
+from pipeline.kafka.permissions import require
 from pipeline.kafka.topics import read_namespace
-from pipeline.worker.app import create_app
-
 from pipeline.monitor.endpoint import exposed
 from pipeline.monitor.health import Health
 from pipeline.monitor.registry import process_registry
-
+from pipeline.worker.app import create_app
 from pipeline.worker.metrics import WorkerMetrics
 
 TURN_EVERY = 1.0
+
+
 def run_worker(settings: Settings) -> None:
     """Run until a signal or a fault. Raises UserError before it starts, SystemExit with the exit code at its end."""
-    namespace = asyncio.run(_namespace(settings))
-    folder = Path(settings.worker.data_dir)
     registry, health = process_registry(), Health(settings.metrics.stalled_after)
     with exposed(settings.metrics, "worker", registry, health):
         _run(settings, registry, health)
 
 
 def _run(settings: Settings, registry: CollectorRegistry, health: Health) -> None:
+    namespace = asyncio.run(_namespace(settings))
+    folder = Path(settings.worker.data_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -44,13 +46,14 @@ def _run(settings: Settings, registry: CollectorRegistry, health: Health) -> Non
     ).execute_from_commandline()
 
 
-async def _namespace(settings: Settings) -> Namespace:
-    namespace = await read_namespace(settings)
 def _turn(loop: asyncio.AbstractEventLoop, health: Health) -> None:
     """Say every second that the loop turns, as long as it does."""
     health.turned()
     loop.call_later(TURN_EVERY, _turn, loop, health)
 
 
+async def _namespace(settings: Settings) -> Namespace:
+    await require(settings, Process.WORKER)
+    namespace = await read_namespace(settings)
     await require_topics(settings, namespace, (LOG, CHANGELOG, *OUTPUTS, REJECTS))
     return namespace

@@ -16,6 +16,7 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import CHANGELOG, LOG, Namespace
 from pipeline.config.settings import Settings
 from pipeline.engine.partition import PartitionEngine
+from pipeline.kafka.clients import AUTHORIZATION_ERRORS, forbidden
 from pipeline.log.rejects import RejectReason
 from pipeline.state.codec import next_due_of
 from pipeline.worker.local import Checkpoint, LocalCopyError, LocalStore
@@ -89,8 +90,8 @@ class Runner:
 
     def start(self) -> None:
         """Begin: fence, restore, fold."""
-        self._spawn(self._run())
         self._metrics.opened(self._partition)
+        self._spawn(self._run())
 
     async def close(self) -> None:
         """Stop, then release the producer and the store."""
@@ -98,8 +99,8 @@ class Runner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
         self._metrics.closed(self._partition)
+
     def offer(self, offset: int, data: bytes) -> None:
         """Take a frame from the agent, or leave it: what is left is read again. Never waits."""
         if not self.ready or offset < self.next_offset:
@@ -129,6 +130,9 @@ class Runner:
             except UserError as error:
                 self._fatal(str(error))
                 return
+            except AUTHORIZATION_ERRORS as error:
+                self._fatal(str(forbidden(self._settings.kafka, error)))
+                return
             except Exception as error:  # a transaction failed: nobody may go on from this memory
                 logger.exception("partition %d", self._partition)
                 self._fatal(f"partition {self._partition}: {type(error).__name__}")
@@ -151,11 +155,11 @@ class Runner:
             engine = PartitionEngine(self._partition, store.get, _wakes(store), cache)
             await self._check_position(engine.position.offset)
             self.position = self.next_offset = engine.position.offset
+            self._metrics.position(self._partition, self.position, store.size())
             self.ready = True
             self._seek_soon()
             await self._fold(engine, producer, store, changelog)
         finally:
-            self._metrics.position(self._partition, self.position, store.size())
             self.ready = False
             while not self._queue.empty():
                 self._queue.get_nowait()
