@@ -208,7 +208,7 @@ class WorkerMetrics:
         before = frozenset[str]().union(*self._held_sites.values())
         self._held_sites[partition] = sites
         held = frozenset[str]().union(*self._held_sites.values())
-        labels = {self._sites.of(site) for site in held}
+        labels = {self._sites.of(site) for site in sorted(held)}
         for site in before | held:
             label = self._sites.of(site)
             self._held.labels(label, Reason.ORDERS_SILENT.value).set(label in labels)
