@@ -1,0 +1,1 @@
+"""The quality of what shops publish: a line against the contract, a sample against what the pipeline needs. Pure."""
