@@ -81,7 +81,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._ticked = self._committed = 0.0
         self._joined = self._has_ticked = False
         self._first: TopicPartition | None = None
-        self._error: UserError | None = None
+        self._error: UserError | KafkaError | None = None
         arguments = connection(settings.kafka)
         self._peers = PeerMarks(arguments, namespace.topic(LOG))
         self._consumer = AIOKafkaConsumer(
@@ -164,7 +164,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._settled.clear()  # another process may have committed more since
         try:
             await self._check_sources(assigned)
-        except UserError as error:
+        except (UserError, KafkaError) as error:  # aiokafka would log it and read on, unchecked
             self._error = error
 
     async def _check_sources(self, assigned: list[TopicPartition]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import (
@@ -130,9 +130,10 @@ def forbidden(kafka: KafkaSettings, error: KafkaError) -> UserError:
         TransactionalIdAuthorizationFailed: "transactional id",
         ClusterAuthorizationFailedError: "cluster",
     }
-    names = error.args[0] if error.args else ()
-    named = sorted(map(str, names)) if isinstance(names, list | tuple | set | frozenset) else [str(names)]
-    what = " ".join([kinds[type(error)], ", ".join(named)]).strip()
+    names = error.args[0] if error.args else ""
+    if isinstance(names, TopicPartition):
+        names = names.topic
+    what = f"{kinds[type(error)]} {names if isinstance(names, str) else ', '.join(sorted(map(str, names)))}".strip()
     return UserError(f"{user(kafka)} may not use {what}: `pipeline topics acls` prints what each process needs")
 
 

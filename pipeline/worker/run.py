@@ -11,6 +11,7 @@ from pipeline.config.errors import ConfigError
 from pipeline.config.namespace import CHANGELOG, LOG, OUTPUTS, REJECTS, Namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.acls import Process
+from pipeline.kafka.clients import AUTHORIZATION_ERRORS, forbidden
 from pipeline.kafka.counts import require_topics
 from pipeline.kafka.permissions import require
 from pipeline.kafka.topics import read_namespace
@@ -41,9 +42,15 @@ def _run(settings: Settings, registry: CollectorRegistry, health: Health) -> Non
     asyncio.set_event_loop(loop)
     app = create_app(settings, namespace, WorkerMetrics(registry, namespace), health)
     _turn(loop, health)
-    faust.Worker(
+    worker = faust.Worker(
         app, loop=loop, loglevel=logging.INFO, quiet=True, redirect_stdouts=False, override_logging=False
-    ).execute_from_commandline()
+    )
+    try:
+        worker.execute_from_commandline()
+    except SystemExit:
+        if isinstance(worker.crash_reason, AUTHORIZATION_ERRORS):  # taken away while it ran
+            raise forbidden(settings.kafka, worker.crash_reason) from None
+        raise
 
 
 def _turn(loop: asyncio.AbstractEventLoop, health: Health) -> None:

@@ -1,6 +1,7 @@
 """The lists of permissions: what each process needs, and nothing that would let it do another's work."""
 
 import shlex
+from itertools import pairwise
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_the_commands_name_each_resource_once(process: Process) -> None:
     named = [
         (option, name)
         for line in words
-        for option, name in zip(line, line[1:], strict=False)
+        for option, name in pairwise(line)
         if option.removeprefix("--") in set(Resource)
     ]
     wanted = [(f"--{grant.resource}", grant.name) for grant in grants("eu", process)]
