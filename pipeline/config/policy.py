@@ -168,6 +168,11 @@ class SitePolicy(Struct, frozen=True, forbid_unknown_fields=True):
     order: OrderPolicy = OrderPolicy()
     permission: PermissionPolicy = PermissionPolicy()
 
+    @property
+    def live_from(self) -> int:
+        """When the site goes live, epoch milliseconds; 0 where it always was."""
+        return 0 if self.go_live_at is None else round(self.go_live_at.timestamp() * 1000)
+
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """All sites. A site that is not named has the policy of site `*`."""

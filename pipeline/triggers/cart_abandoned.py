@@ -18,7 +18,8 @@ from pipeline.log.rows import (
     PersonEvent,
     Report,
 )
-from pipeline.policy.permission import allowed, channels_at, withdrawn_after
+from pipeline.policy.pacing import try_again
+from pipeline.policy.permission import allowed
 from pipeline.profile.money import in_base_currency
 from pipeline.state.cart import (
     CART_CHANGE,
@@ -33,15 +34,13 @@ from pipeline.state.cart import (
 )
 from pipeline.state.customer import NEVER, Customer, wake_by
 from pipeline.triggers import cart_content as content
-from pipeline.triggers.cart_episode import Closing, apply, cancelled, certain_closing, enter
-from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, override, passed
+from pipeline.triggers.cart_episode import Closing, apply, cancelled, enter
+from pipeline.triggers.cart_judgement import judge
+from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, passed
 from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 KIND = Kind.CART_ABANDONED
-
-BOT_MEMORY = 24 * 3_600_000
-"""How long a person who clicked faster than a human is taken for a bot, milliseconds."""
 
 
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
@@ -75,6 +74,8 @@ def wake(customer: Customer, site: SiteNow) -> int:
     cart = customer.cart
     if cart is None:
         return NEVER
+    if cart.episode is not None and cart.episode.until:
+        return min([cart.episode.until, *(change.at for change in cart.pending if change.at > site.clock)])
     due = next_wake(cart, customer.active, delays_of(site.policy, cart))
     if site.policy.cart.categories and cart.pending:  # any change may bring a category whose steps come sooner
         return min(due or cart.pending[0].at, cart.pending[0].at)
@@ -97,16 +98,16 @@ def settle(customer: Customer, _person: str, site: SiteNow) -> list[Verdict]:
         if change is not None and (step is None or change.at < step[1]):
             cart = apply(_moved(cart, change.at), change, site, verdicts)
         elif step is not None and step[1] <= clock:
-            number, due, last = step
+            _, due, last = step
             episode = cart.episode
             while cart.pending and cart.pending[0].at == due:  # the changes of a moment come before its steps
                 last = due
                 cart = apply(cart, cart.pending[0], site, verdicts)
             if cart.episode is None or episode is None or cart.episode.id != episode.id:
                 continue
-            verdict = _judge(customer, cart, number, due, site)
-            if verdict.outcome is Outcome.HELD:
-                cart = _hold(cart, verdict, verdicts)
+            verdict = judge(customer, cart, step, site)
+            if verdict.outcome in (Outcome.HELD, Outcome.DEFERRED):
+                cart = _hold(cart, verdict, site, verdicts)
                 settled = max(cart.settled, due)
                 break
             cart = _decide(cart, verdict, last)
@@ -130,7 +131,7 @@ def _moved(cart: Cart, at: int) -> Cart:
 def lapse(customer: Customer, site: SiteNow) -> int:
     """When a held step must be looked at again: as the clock passes a change of the cart, or as the step expires."""
     cart = customer.cart
-    if cart is None or cart.episode is None or not cart.episode.held:
+    if cart is None or cart.episode is None or not cart.episode.held or cart.episode.until:
         return NEVER
     step = next_step(cart.episode, customer.active, delays_of(site.policy, cart))
     if step is None:
@@ -165,6 +166,8 @@ def _change(customer: Customer, person: str, change: CartChange, site: SiteNow) 
         verdicts += settle(customer, person, site)
     verdicts += enter(customer, change, site)
     wake_by(customer, wake(customer, site))
+    if customer.cart is not None and customer.cart.episode is not None and customer.cart.episode.until:
+        wake_by(customer, change.at)  # it may close what waits for room
     return verdicts
 
 
@@ -234,12 +237,20 @@ def _mark_sent(customer: Customer, person: str, identity: str) -> None:
     customer.cart = replace(cart, episode=replace(episode, emitted=emitted))
 
 
-def _hold(cart: Cart, verdict: Verdict, verdicts: list[Verdict]) -> Cart:
+def _hold(cart: Cart, verdict: Verdict, site: SiteNow, verdicts: list[Verdict]) -> Cart:
+    """Keep a step waiting: until orders come again, or until there is room for it. Said once."""
     episode = cart.episode
-    if episode is None or episode.held:
+    if episode is None:
         return cart
-    verdicts.append(verdict)
-    return replace(cart, episode=replace(episode, held=True))
+    if not episode.held:
+        verdicts.append(verdict)
+    until = NEVER
+    if verdict.outcome is Outcome.DEFERRED:
+        until = episode.until
+        if until <= verdict.at:
+            until = try_again(episode.id, verdict.at, verdict.expires, site.policy.ramp.spread)
+        until = max(until, site.clock + 1)
+    return replace(cart, episode=replace(episode, held=True, until=until))
 
 
 def _decide(cart: Cart, verdict: Verdict, last: int) -> Cart:
@@ -252,56 +263,3 @@ def _decide(cart: Cart, verdict: Verdict, last: int) -> Cart:
         emitted += (Emitted(verdict.step, verdict.due, verdict.expires, verdict.channel),)
     episode = Episode(episode.id, episode.opened, last, verdict.step, held=False, emitted=emitted)
     return replace(cart, episode=episode)
-
-
-def _judge(customer: Customer, cart: Cart, step: int, due: int, site: SiteNow) -> Verdict:
-    """Pass a due step through the gates; the first that closes is the reason."""
-    episode = cart.episode
-    id_ = "" if episode is None else episode.id
-    held = episode is not None and episode.held
-    now = site.clock if site.live or held else due
-    expires = due + site.policy.cart.expires_after
-    enabled, _, min_value = override(site.policy.cart, cart)
-    lines, dropped = _sellable(content.active(cart.lines), site)
-    value = content.worth(lines)
-    channel = next(channels_at(customer.grants, due, site.policy.permission), "")
-
-    def verdict(outcome: Outcome, reason: Reason) -> Verdict:
-        return Verdict(KIND, outcome, reason, id_, step, now, due, expires, channel, lines, value)
-
-    refusal = None
-    if not enabled:
-        refusal = Reason.DISABLED
-    elif customer.bot and abs(due - customer.bot) < BOT_MEMORY:
-        refusal = Reason.BOT
-    elif not channel:
-        refusal = Reason.NO_PERMISSION
-    elif not lines:
-        refusal = dropped
-    elif value < min_value:
-        refusal = Reason.BELOW_MIN_VALUE
-    if refusal is not None:
-        return verdict(Outcome.SUPPRESSED, refusal)
-    if now >= expires:
-        return verdict(Outcome.EXPIRED, Reason.EXPIRED)
-    closing = certain_closing(cart, site.clock)
-    if closing is not None and closing.at < expires:
-        return verdict(Outcome.SUPPRESSED, closing.reason)
-    if 0 < withdrawn_after(customer.grants, channel, site.policy.permission, due) < expires:
-        return verdict(Outcome.SUPPRESSED, Reason.WITHDRAWN)
-    if site.orders_silent():
-        return verdict(Outcome.HELD, Reason.ORDERS_SILENT)
-    return verdict(Outcome.EMITTED, Reason.SILENT)
-
-
-def _sellable(lines: content.Lines, site: SiteNow) -> tuple[content.Lines, Reason]:
-    """The lines that may be shown, and the reason that stands if none is left."""
-    kept: list[CartLine] = []
-    dropped = Reason.EMPTIED
-    for line in lines:
-        product = site.product(line.sku)
-        if product is None or (product.stock != 0 and not product.restricted):
-            kept.append(line)
-        else:
-            dropped = Reason.RESTRICTED if product.restricted else Reason.OUT_OF_STOCK
-    return tuple(kept), dropped
