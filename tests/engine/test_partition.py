@@ -130,14 +130,14 @@ def test_a_timer_that_raises_stops_nobody_elses(monkeypatch: pytest.MonkeyPatch)
     shop = Shop(ONE_STEP)
     shop.tell(word(-60, True), add(0, event_id="bobs"), person=BOB)
     shop.tell(add(0, event_id="anns"))
-    judge = cart_abandoned._judge
+    judge = cart_abandoned.judge
 
     def broken(customer: Customer, cart: Any, *more: Any) -> Any:
         if cart.episode.id == "anns":
             raise ZeroDivisionError
         return judge(customer, cart, *more)
 
-    monkeypatch.setattr(cart_abandoned, "_judge", broken)
+    monkeypatch.setattr(cart_abandoned, "judge", broken)
     shop.clock(60)
     assert [decision["customer_id"] for decision in shop.decisions()] == ["bob"]
     assert shop.discarded["timer_error"] == 1
