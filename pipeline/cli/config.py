@@ -48,6 +48,8 @@ def check(settings: Settings) -> None:
 
 def environment_variable(section: str, key: str) -> str:
     """The variable that sets `<section>.<key>`."""
+    if (section, key) == ("redis", "url"):
+        return "REDIS_URL"
     return f"KAFKA_{key}".upper() if section == "kafka" else f"PIPELINE_{section}_{key}".upper()
 
 
@@ -57,6 +59,8 @@ def _rows(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
         for key, hint in get_type_hints(type(values), include_extras=True).items():
             value = getattr(values, key)
             shown = value if isinstance(value, str) else str(value) if isinstance(value, Millis) else repr(value)
+            if (section.name, key) == ("redis", "url"):
+                shown = settings.redis.place()
             yield f"{section.name}.{key}", shown, environment_variable(section.name, key), _description(hint)
 
 

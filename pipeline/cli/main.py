@@ -24,6 +24,8 @@ COMMANDS = {
     "config": ("pipeline.cli.config:config", "Show and check the settings."),
     "ingest": ("pipeline.cli.ingest:ingest", "Read the shop's topics into the log."),
     "worker": ("pipeline.cli.worker:worker", "Fold the log: keep customers, decide, write triggers."),
+    "redis": ("pipeline.cli.redis:redis", "Run a real Valkey on this machine."),
+    "serve": ("pipeline.cli.serve:serve", "Keep profiles and triggers in Redis, for downstream services."),
     "validate": ("pipeline.cli.validate:validate", "Check a file of events against the contract."),
     "send": ("pipeline.cli.send:send", "Publish a file of events."),
     "tail": ("pipeline.cli.tail:tail", "Follow triggers, decisions or rejects."),

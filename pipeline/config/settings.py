@@ -133,6 +133,12 @@ class RedisSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "redis://127.0.0.1:16379/0"
     port: Annotated[int, Meta(ge=1, le=65_535, description="Port on 127.0.0.1 of our own.")] = 16_379
 
+    def place(self) -> str:
+        """The URL without user, password and options: what may be shown."""
+        scheme, _, rest = self.url.partition("://")
+        rest, _, options = rest.partition("?")
+        return f"{scheme}://{'…' if '@' in options else rest.rpartition('@')[2]}"
+
 
 class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the policy is."""

@@ -1,0 +1,54 @@
+"""What the view counts and measures, for Prometheus."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+
+class ViewMetrics:
+    """Metrics of one `serve`, on `/metrics` where `port` is not 0."""
+
+    def __init__(self, port: int, returns: Callable[[], int]) -> None:
+        registry = CollectorRegistry()
+        self._lag = Gauge(
+            "pipeline_view_lag_seconds",
+            "Now less the time of the newest row in Redis; 0 where all of the partition is in Redis.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self._rows = Counter(
+            "pipeline_view_rows_total",
+            "Rows: written, older than what Redis had, or ignored since Redis has no place for them.",
+            ["topic", "result"],
+            registry=registry,
+        )
+        self._refills = Counter(
+            "pipeline_view_refills_total", "Partitions read again, since Redis had lost their rows.", registry=registry
+        )
+        self._rebuilds = Counter("pipeline_view_rebuilds_total", "Rebuilds that were due.", registry=registry)
+        returned = Gauge("pipeline_view_redis_reconnects", "Times that Redis came back.", registry=registry)
+        returned.set_function(returns)
+        if port:
+            start_http_server(port, registry=registry)
+
+    def lag(self, topic: str, partition: int, seconds: Callable[[], float]) -> None:
+        """Measure a partition's lag with `seconds`, when it is asked for."""
+        self._lag.labels(topic, partition).set_function(seconds)
+
+    def forget(self, topic: str, partition: int) -> None:
+        """Another process has the partition now."""
+        self._lag.remove(topic, str(partition))
+
+    def rows(self, topic: str, written: int, older: int, ignored: int) -> None:
+        """Count rows that Redis has answered for."""
+        for result, number in (("written", written), ("older", older), ("ignored", ignored)):
+            if number:
+                self._rows.labels(topic, result).inc(number)
+
+    def refill(self) -> None:
+        """Count a partition that is read again."""
+        self._refills.inc()
+
+    def rebuild(self) -> None:
+        """Count a rebuild that was due."""
+        self._rebuilds.inc()

