@@ -16,6 +16,9 @@ Folded = list[Verdict] | str
 """What was decided at once, or the reason for which the event was not used."""
 
 
+_AWARENESS, _CONSIDERATION = int(Stage.AWARENESS), int(Stage.CONSIDERATION)
+
+
 def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> Folded:
     """Fold an event into `customer`, in place. Raises RefusedError; any other exception is a fault of ours."""
     refusal = HANDLERS[type(event)](customer, person, event, site)

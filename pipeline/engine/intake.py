@@ -52,20 +52,27 @@ def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str 
         return known
     customer.clicks = known
     _seen(customer, event)
-    if (weight := _CLICK_WEIGHTS.get(event.kind)) is not None:
-        customer.interested = max(customer.interested, event.at)
-        if event.kind == ClickKind.ADD_TO_WISHLIST:
-            for line in event.lines:
-                customer.wishes = (*(wish for wish in customer.wishes if wish != line.sku), line.sku)[-MAX_WISHES:]
-        if _may_profile(customer, event.at, site):
-            if event.kind == ClickKind.VIEW_CATEGORY:
-                _touch(customer, tastes.Touch(category=event.subject), weight, event.at, site)
-            elif event.kind != ClickKind.SEARCH:
-                _touch_lines(customer, event.lines, weight, event.at, "", site)
+    kind = event.kind
+    weight = _WEIGHTS.get(kind)
+    if weight is None:
+        return None
+    if event.at > customer.interested:
+        customer.interested = event.at
+    if kind == _ADD_TO_WISHLIST:
+        for line in event.lines:
+            customer.wishes = (*(wish for wish in customer.wishes if wish != line.sku), line.sku)[-MAX_WISHES:]
+    if kind != _SEARCH and _may_profile(customer, event.at, site):
+        if kind == _VIEW_CATEGORY:
+            _touch(customer, tastes.Touch(category=event.subject), weight, event.at, site)
+        else:
+            _touch_lines(customer, event.lines, weight, event.at, "", site)
     return None
 
 
-_CLICK_WEIGHTS: dict[int, int] = {
+_ADD_TO_WISHLIST, _VIEW_CATEGORY, _SEARCH = map(
+    int, (ClickKind.ADD_TO_WISHLIST, ClickKind.VIEW_CATEGORY, ClickKind.SEARCH)
+)
+_WEIGHTS: dict[int, int] = {
     ClickKind.VIEW_ITEM: tastes.VIEWED,
     ClickKind.VIEW_CATEGORY: tastes.VIEWED,
     ClickKind.SEARCH: tastes.VIEWED,
@@ -167,16 +174,20 @@ def _touch_lines(
     customer: Customer, lines: tuple[Line, ...], weight: int, at: int, currency: str, site: SiteNow
 ) -> None:
     for line in lines:
-        price = in_base_currency(max(line.price, 0), currency, site.policy)
-        if price is None:
-            site.note(NO_RATE)
-            price = 0
+        price = line.price
+        if currency and currency != site.policy.currency:
+            worth = in_base_currency(max(price, 0), currency, site.policy)
+            if worth is None:
+                site.note(NO_RATE)
+            price = worth or 0
         product = site.product(line.sku)
         facets: tuple[str, ...] = ()
         category, brand = line.category, line.brand
         if product is not None:
             category, brand = category or product.category, brand or product.brand
-            facets = tuple(facet for facet in product.facets if facet.partition("=")[0] in site.policy.taste.facets)
+            if product.facets:
+                kept = site.policy.taste.facets
+                facets = tuple(facet for facet in product.facets if facet.partition("=")[0] in kept)
         touch = tastes.Touch(category, brand, tastes.shelf_of(price), facets, line.sku)
         _touch(customer, touch, weight, at, site)
 
@@ -188,8 +199,11 @@ def _touch(customer: Customer, touch: tastes.Touch, weight: int, at: int, site: 
 def _may_profile(customer: Customer, at: int, site: SiteNow) -> bool:
     """Whether inferences may be kept: affinities. Who objects keeps none from then on."""
     rules = site.policy.permission
-    if _PROFILE not in customer.grants:
+    words = customer.grants.get(_PROFILE)
+    if words is None:
         return _PROFILE in rules.without_record
+    if len(words) == 1 and words[0].at <= at:
+        return words[0].granted and words[0].basis in rules.accepted.get(_PROFILE, ())
     return permission.allowed(customer.grants, _PROFILE, "", rules, at)
 
 
@@ -254,7 +268,8 @@ def _remember(customer: Customer, known: Recent, identity: str, at: int) -> Rece
 
 def _seen(customer: Customer, event: Click | CartRow) -> None:
     at, channel = event.at, event.channel or "web"
-    customer.born = min(customer.born or at, at)
+    if not 0 < customer.born <= at:
+        customer.born = at
     if at < customer.seen:
         if channel != customer.channel:
             _on_channel(customer, channel, at)

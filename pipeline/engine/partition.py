@@ -47,7 +47,7 @@ from pipeline.triggers.contract import ENGINE_VERSION, Kind
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 MAX_KNOWN_PRODUCTS = 20_000
-"""Products kept decoded in memory."""
+"""Products of a site kept decoded in memory."""
 
 Load = Callable[[bytes], bytes | None]
 
@@ -84,7 +84,7 @@ class PartitionEngine:
         stored = load(CLOCK_KEY)
         self.clock = Clock() if stored is None else decode_clock(stored)
         self._sites: dict[str, SiteNow] = {}
-        self._known: dict[bytes, ProductRow | None] = {}
+        self._catalogues: dict[str, dict[str, ProductRow | None]] = {}
         self._held: dict[str, set[str]] = {}
         self._policy, self._policy_version = Policy(), ""
         if (stored := load(POLICY_KEY)) is not None:
@@ -298,19 +298,20 @@ class PartitionEngine:
         return lambda: flow.orders_silent(self.clock.sites.get(name), policy.order.silent_after)
 
     def _products(self, name: str) -> Callable[[str], ProductRow | None]:
-        return lambda sku: self._product(product_key(name, sku))
+        """The catalogue of a site. Products that were asked for are kept, and those that it does not know."""
+        known = self._catalogues.setdefault(name, {})
 
-    def _product(self, key: bytes) -> ProductRow | None:
-        """A product of the catalogue; the last ones that were asked for are kept, and those that it does not know."""
-        known = self._known
-        try:
-            return known[key]
-        except KeyError:
+        def product(sku: str) -> ProductRow | None:
+            if sku in known:
+                return known[sku]
+            key = product_key(name, sku)
             data = self._reserved.get(key) or self._load(key)
             if len(known) >= MAX_KNOWN_PRODUCTS:
                 known.clear()
-            found = known[key] = None if data is None else msgpack.decode(data, type=ProductRow)
+            found = known[sku] = None if data is None else msgpack.decode(data, type=ProductRow)
             return found
+
+        return product
 
     def _admission(self, name: str, policy: SitePolicy) -> Callable[[Kind, int], bool]:
         """Messages of a kind in a minute; each partition has its share of what the policy allows the site."""
@@ -339,7 +340,7 @@ class PartitionEngine:
             known = self._reserved.get(key) or self._load(key)
             if known is None or _content(msgpack.decode(known, type=ProductRow)) != _content(event):
                 self._reserved[key] = value
-                self._known.pop(key, None)
+                self._catalogues.get(event.site, {}).pop(event.sku, None)
         elif isinstance(event, PolicyRow):
             self._set_policy(event)
             self._reserved[POLICY_KEY] = encode(event)
