@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings, TopicSettings
+from pipeline.config.settings import KafkaSettings, NamespaceSettings, RedisSettings, Settings, TopicSettings
 from pipeline.kafka.broker import free_port, start_broker
 
 
@@ -31,6 +31,7 @@ def settings_of(broker: str, namespace: Callable[[], str]) -> Callable[..., Sett
             kafka=KafkaSettings(bootstrap_servers=broker),
             namespace=NamespaceSettings(name or namespace()),
             topics=TopicSettings(partitions=partitions),
+            redis=RedisSettings(port=free_port()),
         )
 
     return make

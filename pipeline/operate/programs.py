@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.config.settings import KafkaSettings, Settings
+from pipeline.config.settings import KafkaSettings, RedisSettings, Settings
 
 
 class Kafka(Enum):
@@ -38,6 +38,7 @@ class Program(NamedTuple):
 
 
 BROKER = Program("broker", ("broker",), 1, 30)
+REDIS = Program("redis", ("redis",), 1, 10)
 USER = "pipeline"
 RANK = 10
 SETTLED_SECONDS = 10
@@ -54,9 +55,16 @@ def kafka_of(settings: Settings, environment: dict[str, str]) -> Kafka:
     return Kafka.OURS
 
 
+def redis_is_ours(settings: Settings) -> bool:
+    """Whether one of our own runs beside the pipeline: where the settings name no other."""
+    return settings.redis.url == RedisSettings().url
+
+
 def programs(settings: Settings, workers: int, kafka: Kafka) -> list[Program]:
     """The processes, each worker with its own folder, its own metrics port and its own name in the group."""
     found = [BROKER] if kafka is Kafka.OURS else []
+    if redis_is_ours(settings):
+        found.append(REDIS)
     found.append(Program("ingest", ("ingest",), RANK, 15))
     for number in range(workers):
         environment = {"PIPELINE_WORKER_DATA_DIR": str(Path(settings.worker.data_dir, str(number)))}
@@ -65,6 +73,7 @@ def programs(settings: Settings, workers: int, kafka: Kafka) -> list[Program]:
         if settings.worker.instance_id:
             environment["PIPELINE_WORKER_INSTANCE_ID"] = f"{settings.worker.instance_id}-{number}"
         found.append(Program(f"worker-{number}", ("worker",), RANK, 20, tuple(environment.items())))
+    found.append(Program("serve", ("serve",), RANK, 15))
     return found
 
 

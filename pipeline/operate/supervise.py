@@ -29,6 +29,7 @@ from pipeline.operate.control import publish_policy
 from pipeline.operate.here import claimed
 from pipeline.operate.programs import (
     BROKER,
+    REDIS,
     USER,
     Door,
     Kafka,
@@ -39,6 +40,7 @@ from pipeline.operate.programs import (
     programs,
 )
 from pipeline.operate.tail import Tail
+from pipeline.serve import valkey
 
 ANSWER_SECONDS = 10.0
 GRACE_SECONDS = 10
@@ -110,11 +112,15 @@ def running(
         address = f"{HOST}:{settings.broker.port}"
         settings = replace(settings, kafka=replace(settings.kafka, bootstrap_servers=address))
     found = programs(settings, workers, kafka)
+    if REDIS in found:
+        settings = replace(settings, redis=replace(settings.redis, url=valkey.url_of(settings.redis.port)))
     with ExitStack() as stack:
         ours = settings.kafka.bootstrap_servers if kafka is Kafka.OURS else ""
         folder = stack.enter_context(claimed(settings.namespace.name, ours))
         if kafka is Kafka.OURS:
             must_be_free(settings.broker.port)
+        if REDIS in found:
+            valkey.must_be_free(settings.redis.port)
         logs = {name: log_of(folder, name) for name in ["supervisor", *(program.name for program in found)]}
         for file in logs.values():
             file.unlink(missing_ok=True)
@@ -123,12 +129,16 @@ def running(
         tail.start()
         stack.callback(tail.stop)
         system = _supervisord(stack, settings, folder, found)
+        if REDIS in found:
+            system.start(REDIS)
         if kafka is Kafka.OURS:
             system.start(BROKER)
             _wait_for_broker(system)
         asyncio.run(_prepare_namespace(settings, mode))
+        if REDIS in found:
+            valkey.wait_until_it_answers(settings.redis.port, lambda: system.wait(0.05))
         for program in found:
-            if program is not BROKER:
+            if program not in (BROKER, REDIS):
                 system.start(program)
         yield system
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class ValkeyProcess:
     @property
     def url(self) -> str:
         """Its URL, as `REDIS_URL` takes it."""
-        return f"redis://{HOST}:{self.port}/0"
+        return url_of(self.port)
 
     def wait(self) -> int:
         """Wait until the process ends by itself and give its exit code."""
@@ -72,12 +73,7 @@ def start_valkey(port: int) -> ValkeyProcess:
     As with `start_broker`, Ctrl-C does not reach it, and on Linux it ends with the thread that called this.
     Raises UserError where the port is taken, or Valkey does not start.
     """
-    with socket.socket() as probe:
-        if probe.connect_ex((HOST, port)) == 0:
-            raise UserError(
-                f"port {port} on {HOST} is already in use: stop what listens there (another `pipeline redis`?), "
-                "or set PIPELINE_REDIS_PORT"
-            )
+    must_be_free(port)
     try:
         binary = get_binary_path()
     except ValkeyBinaryNotFoundError as error:
@@ -103,22 +99,42 @@ def start_valkey(port: int) -> ValkeyProcess:
     )
     valkey = ValkeyProcess(process, port, folder)
     try:
-        _wait_until_it_answers(valkey, log)
+        wait_until_it_answers(port, lambda: _look(process, log))
     except BaseException:
         valkey.stop()
         raise
     return valkey
 
 
-def _wait_until_it_answers(valkey: ValkeyProcess, log: Path) -> None:
+def url_of(port: int) -> str:
+    """The URL of our own Valkey."""
+    return f"redis://{HOST}:{port}/0"
+
+
+def must_be_free(port: int) -> None:
+    """Raise UserError where something listens on a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise UserError(
+                f"port {port} on {HOST} is already in use: stop what listens there (another `pipeline redis`?), set "
+                "PIPELINE_REDIS_PORT, or name a Redis of your own in REDIS_URL"
+            )
+
+
+def wait_until_it_answers(port: int, pause: Callable[[], None]) -> None:
+    """Ask until Valkey answers, with a `pause` between two questions. Raises UserError where it takes too long."""
     deadline = time.monotonic() + START_TIMEOUT
-    while not _answers(valkey.port):
-        if valkey.process.poll() is not None:
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-            raise UserError(f"Valkey did not start: {lines[-1] if lines else 'it does not say why'}")
+    while not _answers(port):
         if time.monotonic() > deadline:
-            raise UserError(f"Valkey did not answer within {START_TIMEOUT:.0f} s")
-        time.sleep(0.01)
+            raise UserError(f"Valkey did not answer on port {port} within {START_TIMEOUT:.0f} s")
+        pause()
+
+
+def _look(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    if process.poll() is not None:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+        raise UserError(f"Valkey did not start: {lines[-1] if lines else 'it does not say why'}")
+    time.sleep(0.01)
 
 
 def _answers(port: int) -> bool:

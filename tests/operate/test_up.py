@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import Mode
-from pipeline.config.settings import KafkaSettings, MetricsSettings, Settings, WorkerSettings
+from pipeline.config.settings import KafkaSettings, MetricsSettings, RedisSettings, Settings, WorkerSettings
 from pipeline.kafka.broker import free_port
 from pipeline.operate.programs import Kafka, environment_of, kafka_of, programs
 from pipeline.operate.status import Status, read_status
@@ -24,6 +24,7 @@ from pipeline.operate.supervise import running
 from pipeline.operate.tail import Tail
 from pipeline.replay.history import simulated
 from pipeline.replay.publish import publish
+from pipeline.serve.check import compare
 from pipeline.simulator.parameters import SimulatedShop
 from pipeline.verify.report import Report
 from pipeline.verify.run import STATE_PART, verify
@@ -66,12 +67,15 @@ def test_a_history_through_real_processes_is_verified_while_they_run(
         os.kill(killed, signal.SIGKILL)
         status = folded(settings)
         late = judge()
+        view = asyncio.run(compare(system.settings))
         ran = psutil.Process(system._process.pid).children(recursive=True)
-        assert {"ingest", "worker-0", "worker-1"} == system.processes().keys()
+        assert {"redis", "ingest", "worker-0", "worker-1", "serve"} == system.processes().keys()
         assert system.processes()["worker-0"] != killed
     assert not [process for process in ran if process.is_running()]
     final = asyncio.run(verify(settings))
     assert final.clean, list(final.first())
+    assert view.differences == 0, view.first
+    assert view.profiles.equal > 100
     assert early.events + late.events == final.events > 0.9 * history.span.events
     assert final.parts["triggers.cart_abandoned"].equal > 10
     assert final.parts[STATE_PART].equal > sum(p.customers for p in status.partitions)
@@ -86,7 +90,8 @@ def test_up_with_its_own_broker_ends_with_ctrl_c_and_leaves_nothing(tmp_path: Pa
     with subprocess.Popen(
         [sys.executable, "-m", "pipeline", "up", "--namespace", "mine", "--mode", "test"],
         cwd=tmp_path,
-        env=environment | {"PIPELINE_BROKER_PORT": port, "PIPELINE_POLICY_FILE": str(policy)},
+        env=environment
+        | {"PIPELINE_BROKER_PORT": port, "PIPELINE_REDIS_PORT": str(free_port()), "PIPELINE_POLICY_FILE": str(policy)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -123,13 +128,23 @@ def test_a_namespace_of_another_mode_is_refused_and_nothing_is_left(
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
+def workers_of(settings: Settings, number: int) -> list[dict[str, str]]:
+    return [dict(p.environment) for p in programs(settings, number, Kafka.GIVEN) if p.name.startswith("worker")]
+
+
 def test_each_worker_has_a_folder_a_port_and_a_name_of_its_own() -> None:
     settings = Settings(worker=WorkerSettings(instance_id="pod"), metrics=MetricsSettings(worker_port=9_000))
-    workers = [dict(p.environment) for p in programs(settings, 2, Kafka.GIVEN) if p.name != "ingest"]
+    workers = workers_of(settings, 2)
     assert workers[1]["PIPELINE_WORKER_DATA_DIR"] == ".pipeline/worker/1"
     assert workers[1]["PIPELINE_METRICS_WORKER_PORT"] == "9001"
     assert workers[1]["PIPELINE_WORKER_INSTANCE_ID"] == "pod-1"
-    assert "PIPELINE_METRICS_WORKER_PORT" not in dict(programs(Settings(), 1, Kafka.OURS)[2].environment)
+    assert "PIPELINE_METRICS_WORKER_PORT" not in workers_of(Settings(), 1)[0]
+
+
+def test_a_redis_that_is_named_is_taken() -> None:
+    assert "redis" in {p.name for p in programs(Settings(), 1, Kafka.GIVEN)}
+    named = Settings(redis=RedisSettings(url="redis://cache:6379/0"))
+    assert "redis" not in {p.name for p in programs(named, 1, Kafka.GIVEN)}
 
 
 def test_the_environment_says_all_that_the_settings_say() -> None:
