@@ -33,6 +33,7 @@ lint: $(INSTALLED) ## Check style, types, the direction of imports, schemas
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/pipeline schema --check
 
 .PHONY: bench
