@@ -27,7 +27,7 @@ from pipeline.state.partition import RESERVED
 BATCH_RECORDS = 500
 
 Progress = Callable[[int, int], None]
-"""Hears how many records are read, and of how many."""
+"""Hears how far the reading is, in offsets, and of how many."""
 
 
 class Rebuilt(Struct):
@@ -52,8 +52,8 @@ async def rebuild_view(settings: Settings, progress: Progress) -> Rebuilt:
         of_triggers = sum(ends[tp] - begins[tp] for tp in ends)
         for tp, end in ends.items():
             async for records in _written(consumer, namespace, view, tp, begins[tp], end, found):
-                done = done + len(records)
-                progress(done, of_triggers)
+                progress(done + records[-1].offset + 1 - begins[tp], of_triggers)
+            done += end - begins[tp]
         everywhere = set(range(namespace.partitions))
         await _profiles(
             consumer, namespace, view, everywhere, found, lambda read, of: progress(done + read, of_triggers + of)
@@ -83,8 +83,8 @@ async def _profiles(
     for tp, end in ends.items():
         async for records in _written(consumer, namespace, view, tp, begins[tp], end, found):
             seen[tp.partition].extend(record.offset for record in records)
-            done += len(records)
-            progress(done, total)
+            progress(done + records[-1].offset + 1 - begins[tp], total)
+        done += end - begins[tp]
     gone = await _not_seen(namespace, view, seen, {tp.partition: end for tp, end in ends.items()})
     _, later = await _spans(consumer, namespace, [CHANGELOG], partitions)
     for tp, end in later.items():

@@ -26,8 +26,10 @@ logger = logging.getLogger(__name__)
 TOPICS = (CHANGELOG, *map(trigger_topic, TRIGGER_KINDS))
 """What the view is made of."""
 
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 0.5
 """How often positions are written though nothing came: that is how lost rows are found, and what lag is 0 by."""
+
+COMMIT_SECONDS = 2.0
 
 POLL_RECORDS = 2_000
 BATCH_RECORDS = 500
@@ -91,7 +93,7 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._metrics = ViewMetrics(settings.metrics.serve_port, lambda: view.returns)
         self._places: dict[TopicPartition, _Place] = {}
         self._topics = {namespace.topic(topic): topic for topic in TOPICS}
-        self._beaten = 0.0
+        self._beaten = self._committed = 0.0
         self._rebuild: asyncio.Task[None] | None = None
         self._consumer = AIOKafkaConsumer(
             **connection(settings.kafka),
@@ -101,7 +103,7 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             session_timeout_ms=10_000,
-            heartbeat_interval_ms=2_000,
+            heartbeat_interval_ms=1_000,
             max_partition_fetch_bytes=2 * 1024 * 1024,
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
@@ -128,7 +130,7 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._forget([tp for tp in assigned if tp in self._places])
 
     async def step(self) -> None:
-        """Poll once and write what came; once a second, write how far all is read. Raises UserError, StoppedError."""
+        """Poll once and write what came; now and then, write how far all is read. Raises UserError, StoppedError."""
         await self._find_places()
         polled = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
         placed = {tp: (place, records) for tp, records in polled.items() if (place := self._places.get(tp)) is not None}
@@ -137,8 +139,10 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         if time.monotonic() - self._beaten >= BEAT_SECONDS:
             self._beaten = time.monotonic()
             await self._beat()
-            await self._commit()
             await self._rebuild_what_is_due()
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self._committed = time.monotonic()
+            await self._commit()
 
     async def _find_places(self) -> None:
         """Read on where Redis stands, or from the beginning where it has nothing of a partition."""
@@ -255,7 +259,7 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         except KafkaError as error:
             if not error.retriable:
                 raise
-            logger.warning("offsets not committed, tried again in a second: %s", type(error).__name__)
+            logger.warning("offsets not committed, tried again: %s", type(error).__name__)
 
     def _forget(self, partitions: list[TopicPartition]) -> None:
         for tp in partitions:
