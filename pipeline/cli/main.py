@@ -30,6 +30,7 @@ COMMANDS = {
     "send": ("pipeline.cli.send:send", "Publish a file of events."),
     "tail": ("pipeline.cli.tail:tail", "Follow triggers, decisions or rejects."),
     "replay": ("pipeline.cli.replay:replay", "Stream a simulated shop or a public log into a namespace."),
+    "import": ("pipeline.cli.import_:import_", "Load a shop's past orders into its live namespace."),
     "verify": ("pipeline.cli.verify:verify", "Prove that nothing was lost, doubled or changed."),
     "status": ("pipeline.cli.status:status", "Show how a namespace stands."),
     "policy": ("pipeline.cli.policy:policy", "Publish a policy, and show the one in force."),

@@ -1,4 +1,4 @@
-"""The currencies of ISO 4217 in use, and how to tell one."""
+"""The currencies of ISO 4217 in use, and how many decimals their amounts have."""
 
 CURRENCIES = frozenset(
     """
@@ -10,3 +10,15 @@ CURRENCIES = frozenset(
     VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG
     """.split()  # noqa: SIM905  # a list literal would be 180 lines
 )
+
+_WITHOUT_DECIMALS = frozenset(
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+)
+_WITH_THREE = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
+
+
+def minor_digits(currency: str) -> int:
+    """Decimals of an amount in major units: a minor unit of JPY is a yen, one of EUR a cent."""
+    if currency in _WITHOUT_DECIMALS:
+        return 0
+    return 3 if currency in _WITH_THREE else 2

@@ -14,6 +14,7 @@ from pipeline.config.namespace import CLOCKED_SOURCES, HISTORY, Mode
 from pipeline.events import TOPIC_EVENTS
 from pipeline.events.clock import Clock
 from pipeline.events.envelope import SITE_PATTERN, Event
+from pipeline.events.history import MAX_HISTORY_AGE
 from pipeline.ingest.compact import compact_event, compact_product
 from pipeline.log.frames import MAX_EVENT_BYTES
 from pipeline.log.persons import anonymous_key, customer_key
@@ -25,9 +26,6 @@ MAX_AHEAD = 24 * 3_600_000
 
 MAX_AGE = 400 * 86_400_000
 """Older than this at its arrival: a clock that was never set. What is older comes as history."""
-
-MAX_HISTORY_AGE = 20 * 366 * 86_400_000
-"""Older than this, history is no shop's."""
 
 LAST_CLOCK = 2**53
 """A clock record of a later time could not be written to the log."""

@@ -8,8 +8,9 @@ import pytest
 from pipeline.config.durations import DAY, HOUR
 from pipeline.config.namespace import Mode
 from pipeline.events.clock import Clock
+from pipeline.events.history import MAX_HISTORY_AGE
 from pipeline.ingest.compact import MAX_LABEL
-from pipeline.ingest.route import MAX_AGE, MAX_AHEAD, MAX_HISTORY_AGE, Echoed, Routed, Router
+from pipeline.ingest.route import MAX_AGE, MAX_AHEAD, Echoed, Routed, Router
 from pipeline.log.frames import MAX_EVENT_BYTES
 from pipeline.log.rejects import RefusedError
 from pipeline.log.rows import CartOp, CartRow, Click, ConsentRow, MessageRow, OrderRow, ProductRow
