@@ -63,12 +63,7 @@ def write(
     identity = trigger_id(name, kind, verdict.episode, verdict.step)
     customer_id, anonymous_id = ids_of(person)
     key = person.encode()
-    headers: Headers = [
-        ("site", name.encode()),
-        ("kind", kind.value.encode()),
-        ("mode", origin.mode.encode()),
-        ("trigger_id", identity.encode()),
-    ]
+    headers: Headers = [*_headers(name, kind, origin.mode), ("trigger_id", identity.encode())]
     decision = Decision(
         decision_id=f"{identity}:{_LETTER[verdict.outcome]}",
         trigger_id=identity,
@@ -98,9 +93,22 @@ def write(
     if verdict.outcome in (Outcome.EMITTED, Outcome.CANCELLED):
         trigger = _trigger(decision, verdict, customer, site)
         sent = [*headers, ("ce_type", trigger.type.encode()), ("content-type", b"application/cloudevents+json")]
-        topic = trigger_topic(kind.value)
+        topic = _TOPICS[kind]
         outputs.insert(0, Output(topic, key, encode(trigger), sent, *marks))
     return outputs
+
+
+@lru_cache(maxsize=4096)
+def _headers(site: str, kind: Kind, mode: str) -> tuple[tuple[str, bytes], ...]:
+    return ("site", site.encode()), ("kind", kind.encode()), ("mode", mode.encode())
+
+
+_TOPICS = {kind: trigger_topic(kind.value) for kind in Kind}
+
+
+@lru_cache(maxsize=64)
+def _type(kind: Kind, outcome: Outcome) -> str:
+    return f"{kind.value}.{outcome.value}.v1"
 
 
 _LETTER = {
@@ -145,7 +153,7 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         specversion="1.0",
         id=decision.decision_id,
         source=f"/pipeline/{decision.site_id}",
-        type=f"{decision.kind.value}.{decision.outcome.value}.v1",
+        type=_type(decision.kind, decision.outcome),
         subject=decision.trigger_id,
         time=decision.at,
         datacontenttype="application/json",
@@ -167,8 +175,11 @@ def _item(verdict: Verdict, place: int, site: SiteNow) -> TriggerItem:
     )
 
 
-@lru_cache(maxsize=4096)
 def rfc3339(millis: int) -> str:
     """Epoch milliseconds as RFC 3339 in UTC, milliseconds always written."""
-    moment = datetime.fromtimestamp(millis // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z"
+    return f"{_second(millis // 1000)}.{millis % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -14,6 +14,8 @@ def escape(part: str) -> str:
 
 def unescape(part: str) -> str:
     """Undo `escape`."""
+    if "%" not in part:
+        return part
     head, *rest = part.split("%")
     return head + "".join(chr(int(piece[:2], 16)) + piece[2:] for piece in rest)
 
