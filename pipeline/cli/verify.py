@@ -26,8 +26,14 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Keep the fold here and go on from it the next time: faster, and right where retention has cut the log.",
 )
+@click.option(
+    "--textfile",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.prom",
+    help="Write the number of differences here, for node_exporter's textfile collector.",
+)
 @pass_settings
-def verify(settings: Settings, keep: Path | None) -> None:
+def verify(settings: Settings, keep: Path | None, textfile: Path | None) -> None:
     """Prove that nothing was lost, doubled or changed; exit code 1 where something was.
 
     Every record that ingest has committed must be in the log, in rejects or in echo. The log, folded anew up to each
@@ -35,10 +41,15 @@ def verify(settings: Settings, keep: Path | None) -> None:
     state. The system may run meanwhile. Everything large is on disk, in the folder of TMPDIR.
     """
     from pipeline.verify.run import verify as judge
+    from pipeline.verify.textfile import require_writable, write_textfile
 
+    if textfile is not None:
+        require_writable(textfile)
     with Console(stderr=True).status("Reading the namespace") as status:
         report = asyncio.run(judge(settings, keep, lambda at: status.update(f"Judging {at}")))
     print_report(report)
+    if textfile is not None:
+        write_textfile(report, settings.namespace.name, textfile)
     if report.earlier:
         click.echo(f"Earlier runs that are kept in {keep} found {report.earlier:,} differences.")
     if not report.clean:
