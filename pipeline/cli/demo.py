@@ -1,10 +1,12 @@
-"""`pipeline demo`: the whole pipeline on this machine, on a simulated shop or a real log, and the proof at the end."""
+"""`pipeline demo`: the whole pipeline on this machine, on two shops or on a real log, and the proof at the end."""
 
 import asyncio
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from rich.console import Console
 from rich.live import Live
 
 from pipeline.cli.main import example, pass_settings
@@ -12,71 +14,96 @@ from pipeline.cli.output import console
 from pipeline.config.errors import UserError
 from pipeline.config.settings import Settings
 
-STREAM_SECONDS = 30.0
-SESSIONS = 20_000
+if TYPE_CHECKING:
+    from pipeline.demo.shops import Shops
+    from pipeline.demo.tally import Tally
+
+STREAM_SECONDS = 40.0
 
 
 @click.command(epilog=example("pipeline demo", "pipeline demo --data 2019-Oct.csv.gz"))
 @click.option(
     "--data",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A real log in the shape of REES46, Taobao UserBehavior or Retailrocket, instead of the simulated shop.",
+    help="A real log in the shape of REES46, Taobao UserBehavior or Retailrocket, instead of the two shops.",
 )
 @pass_settings
 def demo(settings: Settings, data: Path | None) -> None:
-    """Run the whole pipeline on this machine: Kafka, ingest, worker. Stream a shop through it, and prove the result.
+    """Run the whole pipeline on this machine: Kafka, ingest, worker, Redis. Stream shops through it, prove the result.
 
-    It uses folders and ports of its own, and stops all that it started.
+    Without --data there are two shops: a simulated one, and a year of a grocer's tills, Complete Journey. It uses
+    folders and ports of its own, and stops all that it started.
     """
+    from pipeline.cli.serve import print_comparison
     from pipeline.cli.verify import print_report
-    from pipeline.cli.why import print_story
     from pipeline.config.namespace import Mode
-    from pipeline.demo.place import FOLDER, LOG_CURRENCY, demo_settings
-    from pipeline.demo.screen import screen
-    from pipeline.demo.stream import stream
-    from pipeline.demo.tally import Tally
-    from pipeline.explain.story import tell
-    from pipeline.log.persons import customer_key
+    from pipeline.demo.place import FOLDER, clear, demo_settings
+    from pipeline.demo.shops import one_log, two_shops
     from pipeline.operate.supervise import running
-    from pipeline.replay.datasets import CONSENT_SHARE, read_dataset
-    from pipeline.replay.history import simulated
-    from pipeline.replay.truth import write_truth
-    from pipeline.simulator.parameters import SimulatedShop
+    from pipeline.serve.check import compare
     from pipeline.verify.run import verify
 
     began = time.monotonic()
     out = console()
-    shop = SimulatedShop(sessions=SESSIONS)
-    if data is None:
-        history = simulated(shop)
-        ours = demo_settings(settings, history.name, "EUR")
-        lines = write_truth(shop, FOLDER / "truth.jsonl")
-        out.print(f"A simulated shop: {history.span.events:,} events of about a week, {SESSIONS:,} visits.")
-        out.print(f"Its hidden truth, {lines:,} lines, is in {FOLDER / 'truth.jsonl'}.")
-    else:
-        history = read_dataset(data)
-        ours = demo_settings(settings, history.name, LOG_CURRENCY)
-        out.print(f"A real log of the shape {history.name}: {history.span.events:,} events.")
-        out.print(f"It knows no consents: {CONSENT_SHARE:.0%} of its customers get a synthetic one to email.")
-        if history.skipped:
-            out.print(f"{len(history.skipped):,} lines could not be read and are left out.")
-    out.print("Starting Kafka, ingest and worker …")
+    clear()
+    shops = two_shops(FOLDER / "truth.jsonl") if data is None else one_log(data)
+    ours = demo_settings(settings, shops.currencies)
+    for line in shops.words:
+        out.print(line)
+    out.print("Starting Kafka, ingest, worker and Redis …")
     with running(ours, Mode.REPLAY) as system:
-        with Live(console=out, auto_refresh=False) as live:
-
-            def show(tally: Tally, seconds: float) -> None:
-                if out.is_terminal:
-                    live.update(screen(tally, history.span.events, seconds), refresh=True)
-
-            tally, summary = asyncio.run(stream(system.settings, history, STREAM_SECONDS, show))
-            live.update(screen(tally, sum(summary.events.values()), summary.seconds), refresh=True)
-        if (person := tally.story()) is not None:
-            site, customer = person
-            out.print(f"\nOne customer's story (pipeline why {site} {customer}):\n")
-            print_story(asyncio.run(tell(system.settings, customer_key(site, customer))))
+        tally = _stream(out, system.settings, shops)
+        view = asyncio.run(compare(system.settings))  # waits until Redis has all of it
+        _tell_stories(out, system.settings, shops, tally)
+        out.print("\nRedis against Kafka (pipeline serve --check):\n")
+        print_comparison(view)
         out.print("\nThe proof (pipeline verify):\n")
         report = asyncio.run(verify(system.settings))
         print_report(report)
     out.print(f"\nAll stopped. {time.monotonic() - began:.0f} s in all.")
-    if not report.clean:
-        raise UserError(f"{report.differences:,} differences between the log and what stands in the topics")
+    if report.differences or view.differences:
+        raise UserError(
+            f"{report.differences:,} differences between the log and what stands in the topics, "
+            f"{view.differences:,} between Kafka and Redis"
+        )
+
+
+def _stream(out: Console, settings: Settings, shops: "Shops") -> "Tally":
+    """Stream the shops under a live table."""
+    from pipeline.demo.screen import screen
+    from pipeline.demo.stream import stream
+
+    with Live(console=out, auto_refresh=False) as live:
+
+        def show(tally: "Tally", seconds: float) -> None:
+            if out.is_terminal:
+                live.update(screen(tally, shops.history.span.events, seconds), refresh=True)
+
+        tally, summary = asyncio.run(stream(settings, shops.history, STREAM_SECONDS, show))
+        live.update(screen(tally, sum(summary.events.values()), summary.seconds), refresh=True)
+    return tally
+
+
+def _tell_stories(out: Console, settings: Settings, shops: "Shops", tally: "Tally") -> None:
+    """Tell the story of somebody of each shop, and show the last one's profile as Redis has it."""
+    from pipeline.cli.why import print_story
+    from pipeline.demo.glimpse import profile_in_redis
+    from pipeline.explain.excerpt import excerpt
+    from pipeline.explain.story import tell
+    from pipeline.log.persons import ids_of, site_of
+
+    person = None
+    for title, site, kinds in shops.stories:
+        found = tally.story(site, kinds)
+        if found is None:
+            continue
+        person = found
+        customer, visitor = ids_of(person)
+        words = f"{site_of(person)} {customer}" if customer is not None else f"{site_of(person)} {visitor} --anonymous"
+        out.print(f"\n{title} (pipeline why {words}):\n")
+        story = asyncio.run(tell(settings, person))
+        print_story(story, excerpt(story.entries))
+    if person is not None:
+        key, profile = asyncio.run(profile_in_redis(settings, person))
+        out.print(f"\nThe same customer's profile in Redis, with one GET of {key}:\n")
+        out.print_json(profile)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -13,6 +14,9 @@ from pipeline.cli.main import example, pass_settings
 from pipeline.cli.output import print_table
 from pipeline.config.errors import UserError
 from pipeline.config.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.serve.check import Comparison
 
 
 @click.command(
@@ -71,10 +75,23 @@ def _rebuild(settings: Settings) -> None:
 
 
 def _check(settings: Settings) -> None:
-    from pipeline.serve.check import Finding, compare
+    from pipeline.serve.check import compare
 
     with Console(stderr=True).status("Reading") as status:
         found = asyncio.run(compare(settings, progress=lambda at: status.update(f"Comparing {at}")))
+    print_comparison(found)
+    if found.differences:
+        raise UserError(
+            f"{found.differences:,} differences between Redis at {settings.redis.place()} and namespace "
+            f"{settings.namespace.name}: let `pipeline serve` run, or mend it with `pipeline serve --rebuild`"
+        )
+    click.echo(f"Redis at {settings.redis.place()} is what namespace {settings.namespace.name} says.")
+
+
+def print_comparison(found: "Comparison") -> None:
+    """Print what a comparison counted, and its first differences."""
+    from pipeline.serve.check import Finding
+
     print_table(
         ("", "equal", *Finding, "not judged"),
         (
@@ -84,9 +101,3 @@ def _check(settings: Settings) -> None:
     )
     for line in found.first:
         click.echo(line)
-    if found.differences:
-        raise UserError(
-            f"{found.differences:,} differences between Redis at {settings.redis.place()} and namespace "
-            f"{settings.namespace.name}: let `pipeline serve` run, or mend it with `pipeline serve --rebuild`"
-        )
-    click.echo(f"Redis at {settings.redis.place()} is what namespace {settings.namespace.name} says.")

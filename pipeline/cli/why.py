@@ -10,7 +10,9 @@ from pipeline.cli.output import print_table
 from pipeline.config.settings import Settings
 
 if TYPE_CHECKING:
-    from pipeline.explain.story import Story
+    from collections.abc import Sequence
+
+    from pipeline.explain.story import Entry, Story
 
 
 @click.command(
@@ -38,17 +40,17 @@ def why(settings: Settings, site: str, person: str, anonymous: bool, as_json: bo
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(story), indent=2))
     else:
-        print_story(story)
+        print_story(story, story.entries)
 
 
-def print_story(story: "Story") -> None:
-    """Print a story, and how the person stands now."""
+def print_story(story: "Story", entries: "Sequence[Entry]") -> None:
+    """Print these entries of a story, and how the person stands now."""
+    from pipeline.explain.story import EVENT
     from pipeline.explain.words import moment
 
-    marks = {"event": ""}
     print_table(
         ("when (UTC)", "", "what"),
-        ((moment(e.at), marks.get(e.what, e.what), e.text) for e in story.entries),
+        ((moment(e.at), "" if e.what == EVENT else e.what, e.text) for e in entries),
     )
     clock = moment(story.clock) if story.clock else "has not started"
     click.echo(f"\nNow (partition {story.partition}, the log's clock: {clock}):")
@@ -60,7 +62,7 @@ def print_story(story: "Story") -> None:
 
 
 def _present(now: dict[str, Any]) -> list[str]:
-    from pipeline.explain.words import moment, money
+    from pipeline.explain.words import moment
 
     lines = []
     clocks = {"seen": "last seen", "cart_added": "last put in the cart", "ordered": "last order"}
@@ -69,12 +71,38 @@ def _present(now: dict[str, Any]) -> list[str]:
             lines.append(f"{label}: {moment(now[name])}")
     if now["channels"]:
         lines.append("last on " + ", ".join(f"{name}: {moment(at)}" for name, at in now["channels"].items()))
+    if now["stage"]:
+        drawn = "".join(f", {name} {value}" for name, value in now["drawn_to"].items())
+        lines.append(f"stage: {now['stage']}{f'; drawn to{drawn[1:]}' if drawn else ''}")
+    lines += _bought(now["orders"]) + _in_the_cart(now) + _open_triggers(now)
+    lines += [f"{purpose}: {', '.join(where) or 'not allowed'}" for purpose, where in now["permissions"].items()]
+    return lines
+
+
+def _bought(orders: dict[str, Any] | None) -> list[str]:
+    if orders is None:
+        return []
+    return [
+        f"orders: {orders['count']:,} for {orders['money']}, of these {orders['count_90_days']:,} for "
+        f"{orders['money_90_days']} in the last 90 days"
+    ]
+
+
+def _in_the_cart(now: dict[str, Any]) -> list[str]:
+    from pipeline.explain.words import money
+
     cart = [
         f"{line['quantity']} x {line['sku']}"
         + (f" ({money(line['price'], line['currency'])})" if line["price"] is not None else "")
         for line in now["cart"]
     ]
-    lines.append(f"cart: {', '.join(cart) or 'empty'}" + (f", worth {now['worth']}" if now["worth"] else ""))
+    return [f"cart: {', '.join(cart) or 'empty'}" + (f", worth {now['worth']}" if now["worth"] else "")]
+
+
+def _open_triggers(now: dict[str, Any]) -> list[str]:
+    from pipeline.explain.words import moment
+
+    lines = []
     if now["reminder"]:
         decided = now["reminder"]["steps_decided"]
         held = ", held while the shop's orders are silent" if now["reminder"]["held"] else ""
@@ -86,5 +114,11 @@ def _present(now: dict[str, Any]) -> list[str]:
             f"  step {e['step']} on {e['channel']}{', sent' if e['sent'] else ''}, expires {moment(e['expires'])}"
             for e in now["reminder"]["emitted"]
         ]
-    lines += [f"{purpose}: {', '.join(where) or 'not allowed'}" for purpose, where in now["permissions"].items()]
+    if (back := now["win_back"]) is not None:
+        lines.append(
+            f"win-back: open on {back['channel']}{', sent' if back['sent'] else ''}, until {moment(back['expires'])}"
+        )
+    if (shown := now["shown"]) is not None:
+        what = " ".join(filter(None, [shown["action"], shown["category"], shown["brand"]]))
+        lines.append(f"shown on site since {moment(shown['at'])}: {what}")
     return lines

@@ -1,6 +1,7 @@
 """Where the demonstration runs: ports, folders and a policy of its own, so that it touches nobody's namespace."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -10,16 +11,19 @@ from pipeline.kafka.broker import free_port
 
 FOLDER = Path(".pipeline/demo")
 NAMESPACE = "demo"
-LOG_CURRENCY = "USD"
-"""Amounts of the public logs."""
 
 
-def demo_settings(settings: Settings, site: str, currency: str) -> Settings:
-    """Settings of a fresh demonstration of one site: empty folders, free ports, and a policy in the site's currency."""
+def clear() -> None:
+    """Empty the folder of what an earlier demonstration left."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
+
+
+def demo_settings(settings: Settings, currencies: Mapping[str, str]) -> Settings:
+    """Settings of a demonstration of some sites: folders of its own, free ports, a policy in each site's currency."""
     policy = FOLDER / "policy.toml"
-    policy.write_text(f'[site.{site}]\ncurrency = "{currency}"\n', encoding="utf-8")
+    tables = (f'[site.{site}]\ncurrency = "{currency}"\n' for site, currency in currencies.items())
+    policy.write_text("\n".join(tables), encoding="utf-8")
     return replace(
         settings,
         namespace=NamespaceSettings(NAMESPACE),

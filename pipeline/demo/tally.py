@@ -1,17 +1,20 @@
-"""What the demonstration counts while it runs, and the customer whose story is worth telling. Pure."""
+"""What the demonstration counts while it runs, and the people whose stories are worth telling. Pure."""
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 
 import msgspec
 
 from pipeline.log.frames import FrameKind, decode_frame
-from pipeline.log.persons import customer_key
-from pipeline.triggers.contract import Decision, Outcome
+from pipeline.log.persons import anonymous_key, customer_key, site_of
+from pipeline.triggers.contract import Decision, Kind, Outcome, Reason
 
 _decision = msgspec.json.Decoder(Decision)
 
+Told = tuple[Kind, Outcome, Reason]
+
 ENOUGH = 5
-"""Different outcomes and reasons that make a story; with more it is only longer."""
+"""Different decisions that make a story; with more it is only longer."""
 
 
 class Tally:
@@ -20,9 +23,8 @@ class Tally:
     def __init__(self) -> None:
         self.events = 0
         self.clock = 0
-        self.outcomes: Counter[tuple[str, str, str]] = Counter()
-        """By kind, outcome and reason."""
-        self._stories: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self.outcomes: Counter[Told] = Counter()
+        self._stories: dict[str, set[Told]] = defaultdict(set)
         self._lengths: Counter[str] = Counter()
 
     def frame(self, partition: int, data: bytes) -> None:
@@ -39,25 +41,31 @@ class Tally:
     def decision(self, data: bytes) -> None:
         """Count a decision."""
         decision = _decision.decode(data)
-        self.outcomes[decision.kind.value, decision.outcome.value, decision.reason.value] += 1
+        told = decision.kind, decision.outcome, decision.reason
+        self.outcomes[told] += 1
         if decision.customer_id is not None:
-            self._stories[decision.site_id, decision.customer_id] |= {decision.outcome.value, decision.reason.value}
+            self._stories[customer_key(decision.site_id, decision.customer_id)].add(told)
+        elif decision.anonymous_id is not None:
+            self._stories[anonymous_key(decision.site_id, decision.anonymous_id)].add(told)
 
-    def count(self, outcome: Outcome) -> int:
-        """Decisions of an outcome."""
-        return sum(number for (_, name, _), number in self.outcomes.items() if name == outcome.value)
+    def story(self, site: str, kinds: Collection[Kind]) -> str | None:
+        """Key of the person of a site whose story of these kinds is worth telling, None for nobody.
 
-    def story(self) -> tuple[str, str] | None:
-        """`(site, customer_id)` of the customer whose story is worth telling, None for nobody.
-
-        A trigger that was emitted and then cancelled comes before all else, then the most different outcomes and
-        reasons; of several such customers the one with the fewest events.
+        First who got a trigger of the most kinds, then whose trigger was cancelled, by an order before all, then who
+        has the most different decisions; of several such people the one with the fewest events.
         """
 
-        def rank(person: tuple[str, str]) -> tuple[bool, bool, int, int, tuple[str, str]]:
-            seen = self._stories[person]
-            cancelled = Outcome.CANCELLED.value in seen
-            emitted = Outcome.EMITTED.value in seen
-            return not cancelled, not emitted, -min(len(seen), ENOUGH), self._lengths[customer_key(*person)], person
+        def rank(person: str) -> tuple[int, int, bool, int, int, str]:
+            told = [entry for entry in self._stories[person] if entry[0] in kinds]
+            emitted = {kind for kind, outcome, _ in told if outcome is Outcome.EMITTED}
+            cancelled = [reason for _, outcome, reason in told if outcome is Outcome.CANCELLED]
+            return (
+                -len(emitted),
+                -bool(cancelled),
+                Reason.ORDERED not in cancelled,
+                -min(len(told), ENOUGH),
+                self._lengths[person],
+                person,
+            )
 
-        return min(self._stories, key=rank, default=None)
+        return min((person for person in self._stories if site_of(person) == site), key=rank, default=None)

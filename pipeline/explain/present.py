@@ -4,14 +4,21 @@ from typing import Any
 
 from msgspec import msgpack
 
-from pipeline.config.policy import Policy, decode_policy
+from pipeline.config.policy import Policy, SitePolicy, decode_policy
 from pipeline.events.customer import Purpose
 from pipeline.explain.events import purpose_in_words
 from pipeline.explain.words import money
 from pipeline.log.rows import PolicyRow
 from pipeline.policy.permission import allowed
+from pipeline.profile.days import day_of
+from pipeline.profile.funnel import Stage
+from pipeline.profile.orders import roll, sums
+from pipeline.profile.tastes import first
 from pipeline.state.cart import Cart
 from pipeline.state.customer import Customer, last_activity
+from pipeline.state.orders import Orders
+from pipeline.state.shown import Shown
+from pipeline.state.win_back import WinBack
 
 
 def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[str, Any]:
@@ -22,13 +29,23 @@ def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[
         "channels": last_activity(customer),
         "cart_added": customer.cart_added or None,
         "ordered": customer.ordered or None,
+        "stage": Stage(customer.stage).name.lower() if customer.stage else None,
+        "drawn_to": _drawn_to(customer),
+        "orders": None if customer.orders is None else _orders(customer.orders, rules, clock),
         "next_timer": customer.next_due or None,
         "cart": _cart(customer.cart),
         "worth": None,
         "reminder": None,
+        "win_back": _win_back(customer.win_back),
+        "shown": _shown(customer.shown),
         "permissions": {
             purpose_in_words(purpose): _permission(customer, purpose, clock, policy, site)
-            for purpose in (Purpose.MARKETING_MESSAGE, Purpose.PROFILE, Purpose.COLLECT)
+            for purpose in (
+                Purpose.MARKETING_MESSAGE,
+                Purpose.ONSITE_PERSONALIZATION,
+                Purpose.PROFILE,
+                Purpose.COLLECT,
+            )
         },
     }
     if customer.bot:
@@ -52,6 +69,42 @@ def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[
 def policy_of(stored: bytes | None) -> Policy:
     """The policy in force, from its row."""
     return Policy() if stored is None else decode_policy(msgpack.decode(stored, type=PolicyRow).body)
+
+
+def _drawn_to(customer: Customer) -> dict[str, str]:
+    """The category and the brand with the highest affinity, where there are any."""
+    tastes = customer.tastes
+    if tastes is None:
+        return {}
+    best = {"category": first(tastes.categories, ""), "brand": first(tastes.brands, "")}
+    return {name: value for name, value in best.items() if value}
+
+
+def _orders(orders: Orders, rules: SitePolicy, clock: int) -> dict[str, Any]:
+    """How often and for how much, of all time and in the last 90 days."""
+    orders = roll(orders, day_of(clock, rules.timezone))
+    count, worth = sums(orders, 90)
+    return {
+        "count": orders.count,
+        "money": money(orders.money, rules.currency),
+        "count_90_days": count,
+        "money_90_days": money(worth, rules.currency),
+        "expected_gap": expected_gap(orders, prior, clock),
+    }
+
+
+def _win_back(win_back: WinBack | None) -> dict[str, Any] | None:
+    if win_back is None or win_back.open is None:
+        return None
+    return {"channel": win_back.open.channel, "expires": win_back.open.expires, "sent": win_back.open.sent}
+
+
+def _shown(shown: Shown | None) -> dict[str, Any] | None:
+    if shown is None or shown.told is None or not shown.told.lasts:
+        return None
+    told = shown.told
+    drawn = told.standing
+    return {"at": told.at, "action": told.action, "category": drawn.category, "brand": drawn.brand}
 
 
 def _cart(cart: Cart | None) -> list[dict[str, Any]]:

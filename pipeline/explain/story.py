@@ -22,7 +22,10 @@ from pipeline.log.persons import partition_of, site_of
 from pipeline.log.rows import PersonEvent, Row, SourceResetRow
 from pipeline.state.codec import decode_customer
 from pipeline.state.partition import CLOCK_KEY, POLICY_KEY, decode_clock
-from pipeline.triggers.contract import Kind
+from pipeline.triggers.contract import Kind, Trigger
+
+EVENT = "event"
+"""Of an entry that is no decision."""
 
 LATE = 60_000
 """An event that reached its topic this much later than it happened is said to be late, milliseconds."""
@@ -53,6 +56,7 @@ class _Head(Struct, array_like=True):
 
 
 _head = msgspec.msgpack.Decoder(_Head).decode
+_trigger = msgspec.json.Decoder(Trigger).decode
 
 
 async def tell(settings: Settings, person: str) -> Story:
@@ -76,7 +80,7 @@ async def tell(settings: Settings, person: str) -> Story:
     now = None
     if stored is not None:
         now = standing(decode_customer(stored), site_of(person), clock, policy_of(newest.get(POLICY_KEY)))
-    entries.sort(key=lambda entry: (entry.at, entry.log_offset, entry.what != "event"))
+    entries.sort(key=lambda entry: (entry.at, entry.log_offset, entry.what != EVENT))
     return Story(person, partition, clock, entries, now)
 
 
@@ -114,23 +118,23 @@ def _events(rows: list[tuple[int, Row]]) -> list[Entry]:
         elif row.ts - event.at >= LATE:
             text += f" (reached us {length(row.ts - event.at)} later)"
         known.add((type(event), event.id))
-        entries.append(Entry(event.at, "event", text, offset))
+        entries.append(Entry(event.at, EVENT, text, offset))
     return entries
 
 
 async def _decisions(
     consumer: AIOKafkaConsumer, namespace: Namespace, partition: int, person: str, events: list[PersonEvent]
 ) -> list[Entry]:
-    key, expires = person.encode(), {}
+    key, published = person.encode(), {}
     for kind in Kind:
         async for record in _records(consumer, TopicPartition(namespace.topic(trigger_topic(kind.value)), partition)):
             if record.key == key:
-                trigger = msgspec.json.decode(record.value)
-                expires[trigger["id"]] = trigger["data"]["expires_at"]
+                trigger = _trigger(record.value)
+                published[trigger.id] = trigger.data
     entries = []
     async for record in _records(consumer, TopicPartition(namespace.topic(DECISIONS), partition)):
         if record.key == key:
             decision = decode_decision(record.value)
-            text = tell_decision(decision, expires.get(decision.decision_id, ""), events)
+            text = tell_decision(decision, published.get(decision.decision_id), events)
             entries.append(Entry(at_of(decision.at), decision.outcome.value, text, decision.log_offset))
     return entries

@@ -1,5 +1,7 @@
 """The demonstration, run as a user runs it: on a small log of a published shape, in an empty folder."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,12 +54,24 @@ def test_it_shows_what_was_decided_a_story_and_the_proof(
     demonstration: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:
     out = demonstration[0].stdout
-    counts = {tuple(line.split()[1:-1]): line.split()[-1] for line in out.splitlines() if line.startswith("cart_ab")}
-    assert counts["suppressed", "an", "order", "closed", "the", "cart"] == "40"
-    assert int(counts["emitted", "silence", "for", "the", "step's", "length"].replace(",", "")) > 80
+    rows = [re.split(" {2,}", line) for line in out.splitlines() if line.startswith("cart reminder ")]
+    counts = {(outcome, because): int(number.replace(",", "")) for _, outcome, because, number in rows}
+    assert counts["suppressed", "an order closed the cart"] == 40
+    assert counts["emitted", "silence for the step's length"] > 80
     assert "put 1 x" in out
     assert "decisions" in out.partition("The proof")[2]
     assert "All stopped." in out
+
+
+def test_it_shows_a_profile_from_redis_which_agrees_with_kafka(
+    demonstration: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    out = demonstration[0].stdout
+    shown = out.partition("with one GET of profile:demo:rees46:c:")[2]
+    profile = json.loads("{" + shown.partition("{")[2].partition("\nRedis against")[0])
+    assert shown.startswith(profile["customer_id"] + ":")
+    profiles = next(line.split() for line in out.splitlines() if line.startswith("profiles "))
+    assert profiles == ["profiles", "120", "0", "0", "0", "0", "0"]
 
 
 def test_nothing_is_left_running(demonstration: tuple[subprocess.CompletedProcess[str], Path]) -> None:

@@ -3,17 +3,32 @@
 import asyncio
 import json
 from collections.abc import Callable
+from enum import StrEnum
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from pipeline.cli import main
 from pipeline.config.errors import UserError
 from pipeline.config.settings import Settings
 from pipeline.explain.decisions import tell_decision
-from pipeline.explain.story import tell
+from pipeline.explain.excerpt import excerpt
+from pipeline.explain.reasons import _REASONS, ACTIONS, CAUSES, KINDS
+from pipeline.explain.story import EVENT, Entry, tell
 from pipeline.explain.words import length, money
-from pipeline.triggers.contract import Decision, Kind, Outcome, Reason
+from pipeline.log.rows import OrderNews, OrderRow
+from pipeline.triggers.contract import (
+    Action,
+    Cause,
+    Decision,
+    Kind,
+    Moment,
+    Outcome,
+    Reason,
+    TriggerData,
+    TriggerItem,
+)
 from tests.verify.histories import write_history
 
 SettingsOf = Callable[..., Settings]
@@ -40,7 +55,7 @@ def test_an_order_is_named_as_the_reason(settings_of: SettingsOf) -> None:
     asyncio.run(write_history(settings))
     text = "\n".join(entry.text for entry in asyncio.run(tell(settings, "s|c|c3")).entries)
     assert "ordered 2 x p1 (19.99 EUR) for 39.98 EUR (order o3)" in text
-    assert "the order at 2020-09-13 13:06:40 closed the cart" in text
+    assert "an order closed the cart at 2020-09-13 13:06:40" in text
 
 
 def test_the_command_shows_and_writes_json(settings_of: SettingsOf) -> None:
@@ -63,16 +78,68 @@ def test_somebody_unknown_is_a_user_error(settings_of: SettingsOf) -> None:
         asyncio.run(tell(settings, "s|a|c1"))
 
 
+TIME = "2020-09-13T12:57:40.000Z"
+
+
+def decided(kind: Kind, outcome: Outcome, reason: Reason) -> Decision:
+    return Decision("x:e", "x", kind, "e", 1, outcome, reason, "s", "live", TIME, 0, 1, "p", "1", due_at=TIME)
+
+
+@pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("outcome", Outcome)
 @pytest.mark.parametrize("reason", Reason)
-def test_every_decision_has_a_sentence(outcome: Outcome, reason: Reason) -> None:
-    time = "2020-09-13T12:57:40.000Z"
-    decision = Decision(
-        "x:e", "x", Kind.CART_ABANDONED, "e", 1, outcome, reason, "s", "live", time, 0, 1, "p", "1", due_at=time
-    )
-    text = tell_decision(decision, time, [])
-    assert text.startswith("step 1 of the cart reminder")
+def test_every_decision_has_a_sentence(kind: Kind, outcome: Outcome, reason: Reason) -> None:
+    text = tell_decision(decided(kind, outcome, reason), None, [])
+    assert text.startswith("step 1 of the cart reminder" if kind is Kind.CART_ABANDONED else f"the {KINDS[kind]}")
     assert "_" not in text
+
+
+@pytest.mark.parametrize("words", [_REASONS, CAUSES, ACTIONS, KINDS])
+def test_every_value_of_the_contract_has_words(words: dict[StrEnum, str]) -> None:
+    assert list(words) == list(type(next(iter(words))))
+
+
+def published(kind: Kind, **fields: object) -> TriggerData:
+    return TriggerData(
+        "x", kind, "e", 1, Reason.CADENCE, "s", "live", TIME, "2020-09-27T12:57:40.000Z", "p", "2", **fields
+    )
+
+
+def test_a_win_back_says_how_long_nobody_ordered_and_why_it_may_be() -> None:
+    at = 1_600_001_860_000 - 18 * 86_400_000
+    order = OrderRow("o1", at, OrderNews.PURCHASE, "o1", 0, False, False, 100, "EUR", "", ())
+    text = tell_decision(
+        replace(decided(Kind.WIN_BACK, Outcome.EMITTED, Reason.CADENCE), channel="email"),
+        published(Kind.WIN_BACK, cause=Cause.FORGOT),
+        [order],
+    )
+    assert text == (
+        "the win-back was due after 18d without an order: emitted on email, since there was no order for twice the "
+        "usual time, perhaps they bought once and forgot, expires 2020-09-27 12:57:40"
+    )
+
+
+def test_a_personalization_says_what_is_shown_to_whom() -> None:
+    trigger = published(
+        Kind.PERSONALIZATION,
+        action=Action.RECOMMEND,
+        moment=Moment("consideration", "empty", "garden", "oak"),
+        items=(TriggerItem("garden-070", 1),),
+    )
+    text = tell_decision(decided(Kind.PERSONALIZATION, Outcome.EMITTED, Reason.CHANGED), trigger, [])
+    assert text == (
+        "the personalization: recommend garden by oak (garden-070) to someone at stage consideration, cart empty, "
+        "what is worth showing has changed"
+    )
+
+
+def test_a_long_story_keeps_its_decisions_and_what_is_beside_them() -> None:
+    story = [Entry(at, EVENT, f"event {at}", at) for at in range(20)]
+    story[12] = Entry(12, "emitted", "the trigger", 12)
+    assert [entry.text for entry in excerpt(story)] == [
+        "event 0", "… 8 events …", "event 9", "event 10", "event 11", "the trigger", "event 13", "… 6 events …",
+    ]  # fmt: skip
+    assert excerpt(story[9:14]) == story[9:14]
 
 
 def test_words() -> None:

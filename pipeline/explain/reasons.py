@@ -1,0 +1,62 @@
+"""The words for kinds of triggers and for reasons, wherever people read them."""
+
+from pipeline.triggers.contract import Action, Cause, Kind, Reason
+
+KINDS = {
+    Kind.CART_ABANDONED: "cart reminder",
+    Kind.WIN_BACK: "win-back",
+    Kind.PERSONALIZATION: "personalization",
+}
+
+_REASONS = {
+    Reason.SILENT: "silence for the step's length",
+    Reason.ORDERED: "the customer ordered",
+    Reason.EMPTIED: "the cart was emptied",
+    Reason.WITHDRAWN: "the permission was withdrawn",
+    Reason.NO_PERMISSION: "no permission",
+    Reason.BELOW_MIN_VALUE: "the cart is worth too little",
+    Reason.OUT_OF_STOCK: "nothing is left in stock",
+    Reason.RESTRICTED: "what is left must not be advertised",
+    Reason.DISABLED: "the policy has it switched off",
+    Reason.ORDERS_SILENT: "no orders come in: wait for them",
+    Reason.EXPIRED: "it was too late to be of use",
+    Reason.BOT: "no human clicks that fast",
+    Reason.NOT_LIVE: "the shop is not live yet",
+    Reason.RATE: "enough messages for this minute: later",
+    Reason.SUPERSEDED: "a later step says it as well",
+    Reason.CADENCE: "no order for twice the usual time",
+    Reason.SECOND_ORDER: "a first order, and no second",
+    Reason.NEVER_CARTED: "visits, but never a cart",
+    Reason.DORMANT: "no sign of life for very long",
+    Reason.SUBSCRIBER: "a subscriber comes back anyway",
+    Reason.UNDELIVERED: "an order is still under way",
+    Reason.RETURN_OPEN: "a return is open",
+    Reason.CHANNEL_SUNSET: "no channel that still reaches the customer",
+    Reason.CHANGED: "what is worth showing has changed",
+}
+_OF_CARTS = {Reason.ORDERED: "an order closed the cart", Reason.NO_PERMISSION: "no permission to send messages"}
+_OF_WIN_BACKS = {Reason.NO_PERMISSION: "no permission to send messages"}
+_OF_PAGES = {Reason.NO_PERMISSION: "no permission to personalize"}
+_BY_KIND = {Kind.CART_ABANDONED: _OF_CARTS, Kind.WIN_BACK: _OF_WIN_BACKS, Kind.PERSONALIZATION: _OF_PAGES}
+
+CAUSES = {
+    Cause.FORGOT: "bought once and forgot",
+    Cause.OFFER_MISFIT: "the offer did not fit",
+    Cause.ACCIDENT: "came by accident",
+}
+
+ACTIONS = {
+    Action.RECOMMEND: "recommend",
+    Action.HELP: "offer help",
+    Action.SIGNUP_PROMPT: "ask to sign up",
+    Action.PUSH_OPTIN: "ask for push messages",
+    Action.ASK: "ask a question",
+    Action.SURVEY: "ask how it was",
+    Action.EXIT_OFFER: "make an offer before they leave",
+    Action.NONE: "leave the page as it is",
+}
+
+
+def reason_in_words(kind: Kind, reason: Reason) -> str:
+    """Why, in a few words."""
+    return _BY_KIND[kind].get(reason) or _REASONS[reason]
