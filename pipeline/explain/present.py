@@ -89,7 +89,6 @@ def _orders(orders: Orders, rules: SitePolicy, clock: int) -> dict[str, Any]:
         "money": money(orders.money, rules.currency),
         "count_90_days": count,
         "money_90_days": money(worth, rules.currency),
-        "expected_gap": expected_gap(orders, prior, clock),
     }
 
 
