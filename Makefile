@@ -19,7 +19,7 @@ help: ## List the targets
 	@sed -nE 's/^([a-z.]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
 
 .PHONY: demo
-demo: $(KAFKA) ## Run the whole pipeline on a simulated shop, or on a real log: make demo DATA=FILE
+demo: $(KAFKA) ## Run the whole pipeline on two shops, or on a log of your own: make demo DATA=FILE
 	$(BIN)/pipeline demo $(if $(DATA),--data $(DATA))
 
 .PHONY: test
