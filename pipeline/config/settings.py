@@ -137,7 +137,9 @@ class RedisSettings(Struct, frozen=True, forbid_unknown_fields=True):
         """The URL without user, password and options: what may be shown."""
         scheme, _, rest = self.url.partition("://")
         rest, _, options = rest.partition("?")
-        return f"{scheme}://{'…' if '@' in options else rest.rpartition('@')[2]}"
+        if not rest or "@" in options:
+            return "redis.url"
+        return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 class PolicySettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class ViewMetrics:
-    """Metrics of one `serve`, on `/metrics` where `port` is not 0."""
+    """Metrics of one `serve`."""
 
-    def __init__(self, port: int, returns: Callable[[], int]) -> None:
-        registry = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._lag = Gauge(
             "pipeline_view_lag_seconds",
             "Now less the time of the newest row in Redis; 0 where all of the partition is in Redis.",
@@ -26,10 +25,10 @@ class ViewMetrics:
             "pipeline_view_refills_total", "Partitions read again, since Redis had lost their rows.", registry=registry
         )
         self._rebuilds = Counter("pipeline_view_rebuilds_total", "Rebuilds that were due.", registry=registry)
-        returned = Gauge("pipeline_view_redis_reconnects", "Times that Redis came back.", registry=registry)
-        returned.set_function(returns)
-        if port:
-            start_http_server(port, registry=registry)
+        self._reconnects = Counter(
+            "pipeline_view_redis_reconnects_total", "Times that Redis came back after it was away.", registry=registry
+        )
+        self._known_returns = 0
 
     def lag(self, topic: str, partition: int, seconds: Callable[[], float]) -> None:
         """Measure a partition's lag with `seconds`, when it is asked for."""
@@ -44,6 +43,11 @@ class ViewMetrics:
         for result, number in (("written", written), ("older", older), ("ignored", ignored)):
             if number:
                 self._rows.labels(topic, result).inc(number)
+
+    def reconnects(self, total: int) -> None:
+        """Set how often Redis came back."""
+        self._reconnects.inc(total - self._known_returns)
+        self._known_returns = total
 
     def refill(self) -> None:
         """Count a partition that is read again."""

@@ -13,9 +13,14 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import CHANGELOG, TRIGGER_KINDS, Namespace, trigger_topic
 from pipeline.config.settings import Settings
+from pipeline.kafka.acls import Process
 from pipeline.kafka.clients import connection, kafka_errors, stop_consumer
 from pipeline.kafka.counts import require_topics
+from pipeline.kafka.permissions import require
 from pipeline.kafka.topics import CHANGELOG_DELETE_RETENTION_MS, read_namespace
+from pipeline.monitor.endpoint import exposed
+from pipeline.monitor.health import Health
+from pipeline.monitor.registry import process_registry
 from pipeline.serve.metrics import ViewMetrics
 from pipeline.serve.rebuild import rebuild_profiles
 from pipeline.serve.rows import rows_of
@@ -51,19 +56,24 @@ def serve_group(namespace: Namespace) -> str:
 
 async def run_serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run until `stop` is set. Raises UserError where Kafka or Redis is missing at the start, or not what it was."""
-    namespace = await read_namespace(settings)
-    await require_topics(settings, namespace, TOPICS)
-    async with open_view(settings.redis, namespace, stop) as view:
-        with kafka_errors(settings):
-            serve = Serve(settings, namespace, view)
-            try:
-                await serve.start()
-                while not stop.is_set():
-                    await serve.step()
-            except StoppedError:
-                pass
-            finally:
-                await serve.close()
+    await require(settings, Process.SERVE)
+    registry, health = process_registry(), Health(settings.metrics.stalled_after)
+    with exposed(settings.metrics, "serve", registry, health):
+        namespace = await read_namespace(settings)
+        await require_topics(settings, namespace, TOPICS)
+        async with open_view(settings.redis, namespace, stop, waiting=health.turned) as view:
+            with kafka_errors(settings):
+                serve = Serve(settings, namespace, view, ViewMetrics(registry))
+                health.missing = serve.missing
+                try:
+                    await serve.start()
+                    while not stop.is_set():
+                        await serve.step()
+                        health.turned()
+                except StoppedError:
+                    pass
+                finally:
+                    await serve.close()
 
 
 @dataclass
@@ -86,11 +96,12 @@ class _Place:
 class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """One member of the group. Redis knows how far it has each partition; what is committed is a hint for tools."""
 
-    def __init__(self, settings: Settings, namespace: Namespace, view: View) -> None:
+    def __init__(self, settings: Settings, namespace: Namespace, view: View, metrics: ViewMetrics) -> None:
         self._settings = settings
         self._namespace = namespace
         self._view = view
-        self._metrics = ViewMetrics(settings.metrics.serve_port, lambda: view.returns)
+        self._metrics = metrics
+        self._lacking = -1
         self._places: dict[TopicPartition, _Place] = {}
         self._topics = {namespace.topic(topic): topic for topic in TOPICS}
         self._beaten = self._committed = 0.0
@@ -114,6 +125,13 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         await self._consumer.start()
         logger.info("serve of namespace %s is ready: Redis at %s", self._namespace.name, self._view.place)
 
+    def missing(self) -> list[str]:
+        """What is missing before Redis can be believed, a sentence each. May be called from another thread."""
+        if self._lacking < 0:
+            return ["it has not joined the group yet"]
+        found = [f"{self._lacking} partitions are still being read"] if self._lacking else []
+        return [*found, *([] if self._view.away_since is None else [f"Redis at {self._view.place} is away"])]
+
     async def close(self) -> None:
         """Leave. All that Redis has acknowledged stands there with its position."""
         if self._rebuild is not None:
@@ -127,7 +145,9 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Ask Redis anew where they stand, before the next batch."""
-        self._forget([tp for tp in assigned if tp in self._places])
+        assigned = list(assigned)
+        self._forget(assigned)
+        self._lacking = len(assigned)
 
     async def step(self) -> None:
         """Poll once and write what came; now and then, write how far all is read. Raises UserError, StoppedError."""
@@ -220,7 +240,10 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
             places.append((tp, place))
             reads.append(read)
             batches.append(Batch(self._field(tp), place.start, self._view.position(read), place.current, ()))
+        if batches:
+            self._lacking = len(self._consumer.assignment()) - sum(place.at_end for _, place in places)
         answers = await self._view.when_there(lambda: self._view.write(batches))
+        self._metrics.reconnects(self._view.returns)
         for (tp, place), read, answer in zip(places, reads, answers, strict=True):
             self._moved(tp, place, read, answer)
 

@@ -124,13 +124,21 @@ class Answer(NamedTuple):
 class View:
     """The view of a namespace in Redis."""
 
-    def __init__(self, redis: Redis, settings: RedisSettings, namespace: Namespace, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        settings: RedisSettings,
+        namespace: Namespace,
+        stop: asyncio.Event,
+        waiting: Callable[[], None],
+    ) -> None:
         self.redis = redis
         self.place = settings.place()
         self.away_since: float | None = None
         self.returns = 0
         self._namespace = namespace
         self._stop = stop
+        self._waiting = waiting
         self._digest = ""
 
     def position(self, offset: int) -> str:
@@ -232,6 +240,7 @@ class View:
                 if self.away_since is None:
                     self.away_since = asyncio.get_running_loop().time()
                     logger.warning("Redis at %s is away (%s): trying until it is back", self.place, error)
+                self._waiting()
                 try:
                     await asyncio.wait_for(self._stop.wait(), pause)
                 except TimeoutError:
@@ -275,8 +284,13 @@ class _RefusedError(AwayError):
 
 
 @asynccontextmanager
-async def open_view(settings: RedisSettings, namespace: Namespace, stop: asyncio.Event) -> AsyncIterator[View]:
-    """The view in the Redis of the settings, which answers. Raises UserError where it is missing or refuses."""
+async def open_view(
+    settings: RedisSettings, namespace: Namespace, stop: asyncio.Event, waiting: Callable[[], None] = lambda: None
+) -> AsyncIterator[View]:
+    """The view in the Redis of the settings, which answers. Raises UserError where it is missing or refuses.
+
+    `stop` ends the waiting for a Redis that is away; `waiting` is called again and again while it lasts.
+    """
     try:
         redis = Redis.from_url(
             settings.url,
@@ -287,7 +301,7 @@ async def open_view(settings: RedisSettings, namespace: Namespace, stop: asyncio
         )
     except (ValueError, TypeError):
         raise ConfigError("redis.url", "is not redis://HOST:PORT/DATABASE, nor rediss:// or unix://") from None
-    view = View(redis, settings, namespace, stop)
+    view = View(redis, settings, namespace, stop, waiting)
     try:
         try:
             await view.stands()

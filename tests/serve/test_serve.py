@@ -142,9 +142,12 @@ def test_lag_and_rows_are_measured(viewed: Settings, redis: Redis) -> None:
     port = free_port()
     settings = replace(viewed, metrics=replace(viewed.metrics, serve_port=port))
 
+    def get(path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}") as answer:
+            return answer.read().decode()
+
     def metrics() -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-            lines = answer.read().decode().splitlines()
+        lines = get("metrics").splitlines()
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
     async def play() -> None:
@@ -155,8 +158,9 @@ def test_lag_and_rows_are_measured(viewed: Settings, redis: Redis) -> None:
             written = 'pipeline_view_rows_total{result="written",topic="pipeline.changelog"}'
             found = await asyncio.to_thread(metrics)
             assert found[written] == 20
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(1)
             assert (await asyncio.to_thread(metrics))[lag] == 0
+            assert '"ok": true' in await asyncio.to_thread(get, "readyz")
 
     asyncio.run(play())
 
