@@ -9,6 +9,7 @@ from pipeline.profile.days import day_of, start_of
 from pipeline.profile.funnel import Stage, stage_at
 from pipeline.profile.orders import next_fall, roll
 from pipeline.state.customer import NEVER, Customer, wake_by
+from pipeline.triggers.cart_content import filled
 from pipeline.triggers.kinds import TRIGGERS
 from pipeline.triggers.verdict import SiteNow, Verdict
 
@@ -41,7 +42,7 @@ def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
     verdicts = [verdict for trigger in TRIGGERS for verdict in trigger.settle(customer, person, site)]
     if customer.orders is not None:
         customer.orders = roll(customer.orders, day_of(site.clock, site.policy.timezone))
-    stage, lapses = stage_at(customer, site.clock)
+    stage, lapses = stage_at(customer, site.clock, filled=filled(customer.cart))
     customer.stage = stage if customer.stage else 0
     customer.next_due = NEVER
     wake_by(customer, lapses)
@@ -58,7 +59,7 @@ def lapse(customer: Customer, site: SiteNow) -> int:
 
 def _advance(customer: Customer, at: int, site: SiteNow) -> None:
     """Enter the stage of the funnel, and have the clock look again when it or a rolling sum falls."""
-    stage, lapses = stage_at(customer, max(at, site.clock))
+    stage, lapses = stage_at(customer, max(at, site.clock), filled=filled(customer.cart))
     if stage != customer.stage:
         customer.stage = stage
         wake_by(customer, lapses)

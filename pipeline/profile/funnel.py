@@ -20,19 +20,23 @@ class Stage(IntEnum):
     CUSTOMER = 4
 
 
-def stage_at(customer: Customer, at: int) -> tuple[Stage, int]:
-    """`(stage, when it lapses)` at a time; NEVER where time alone changes nothing.
+_CANCELLED = int(OrderState.CANCELLED)
+
+
+def stage_at(customer: Customer, at: int, *, filled: bool) -> tuple[Stage, int]:
+    """`(stage, when it lapses)` at a time, for a person whose cart has content or not; NEVER where it never lapses.
 
     customer: an order within a year. decision: a cart with content, added to within a week. consideration:
     products looked at within 30 days. awareness: all others.
     """
     if customer.orders is not None:
-        bought = next((o.at for o in reversed(customer.orders.recent) if not o.state & OrderState.CANCELLED), NEVER)
-        if bought and bought + CUSTOMER_FOR > at:
-            return Stage.CUSTOMER, bought + CUSTOMER_FOR
-    cart = customer.cart
-    if cart is not None and (cart.lines or cart.pending) and customer.cart_added + DECIDING_FOR > at:
-        return Stage.DECISION, customer.cart_added + DECIDING_FOR
-    if customer.interested and customer.interested + CONSIDERING_FOR > at:
-        return Stage.CONSIDERATION, customer.interested + CONSIDERING_FOR
+        for order in reversed(customer.orders.recent):
+            if not order.state & _CANCELLED:
+                if (lapses := order.at + CUSTOMER_FOR) > at:
+                    return Stage.CUSTOMER, lapses
+                break
+    if filled and (lapses := customer.cart_added + DECIDING_FOR) > at:
+        return Stage.DECISION, lapses
+    if customer.interested and (lapses := customer.interested + CONSIDERING_FOR) > at:
+        return Stage.CONSIDERATION, lapses
     return Stage.AWARENESS, NEVER

@@ -1,9 +1,10 @@
 """Affinities: scores that halve with time, kept so that nothing has to be decayed until numbers grow large.
 
 Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: ICDE 2009): a touch at t weighs 2^((t - landmark) / half-life), in
-integers, so that every machine comes to the same bits.
+integers, so that every machine comes to the same bits. All scores are on one scale, so ranks need no decay.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeline.state.tastes import Tastes
@@ -16,8 +17,8 @@ VIEWED, WISHED, CARTED, BOUGHT = 1, 3, 4, 6
 
 MAX_NAMES = 6
 MAX_ITEMS = 8
-MARGIN = (11, 10)
-"""A new first must beat the last one by this ratio, or small changes would swing it."""
+HELD, BEATEN = 11, 10
+"""Who holds a place keeps it up to this ratio of scores, or small changes would swing it."""
 
 _FINE = 64
 _POWERS = tuple(round(2 ** (i / _FINE) * 65_536) for i in range(_FINE))
@@ -25,6 +26,9 @@ _POWERS = tuple(round(2 ** (i / _FINE) * 65_536) for i in range(_FINE))
 
 _FAR = 8
 """Half-lives after which the landmark follows."""
+
+_SHIFT = 63
+"""What is shifted so far comes to nothing."""
 
 
 class Touch(NamedTuple):
@@ -43,83 +47,107 @@ def shelf_of(price: int) -> str:
 
 
 def touched(tastes: Tastes | None, touch: Touch, weight: int, at: int, half_life: int) -> Tastes:
-    """The affinities after a touch of `weight` at `at`."""
+    """The affinities after a touch of `weight` at `at`, epoch milliseconds; a half-life is in milliseconds too.
+
+    A score is right to one hundredth of a fresh touch and one hundredth of itself.
+    """
     if tastes is None:
         tastes = Tastes(at)
-    steps = (at - tastes.landmark) * _FINE // half_life
+    steps = ((at - tastes.landmark) * _FINE + (half_life >> 1)) // half_life
     if steps >= _FAR * _FINE:
         tastes = _rebased(tastes, steps // _FINE, half_life)
-        steps = (at - tastes.landmark) * _FINE // half_life
-    whole = steps // _FINE
-    gain = weight * UNIT * _POWERS[steps % _FINE] >> 16
-    gain = gain << whole if whole >= 0 else gain >> -whole
+        steps = ((at - tastes.landmark) * _FINE + (half_life >> 1)) // half_life
+    gain = _halved(weight * UNIT * _POWERS[steps % _FINE], 16 - steps // _FINE)
     if not gain:
         return tastes  # so long ago that it weighs nothing beside what came since
-    categories, brands, shelves, facets = tastes.categories, tastes.brands, tastes.shelves, tastes.facets
+    categories, brands, shelves = tastes.categories, tastes.brands, tastes.shelves
+    facets, items = tastes.facets, tastes.items
     if touch.category:
-        categories = _added(categories, touch.category, gain)
+        categories = _added(categories, touch.category, gain, MAX_NAMES)
     if touch.brand:
-        brands = _added(brands, touch.brand, gain)
+        brands = _added(brands, touch.brand, gain, MAX_NAMES)
     if touch.shelf:
-        shelves = _added(shelves, touch.shelf, gain)
+        shelves = _added(shelves, touch.shelf, gain, MAX_NAMES)
     for facet in touch.facets:
-        facets = _added(facets, facet, gain)
-    items = _ring(tastes.items, touch.item, gain) if touch.item else tastes.items
+        facets = _added(facets, facet, gain, MAX_NAMES)
+    if touch.item:
+        items = _added(items, touch.item, gain, MAX_ITEMS)
     return Tastes(tastes.landmark, categories, brands, shelves, facets, items)
 
 
 def without_items(tastes: Tastes, items: frozenset[str]) -> Tastes:
     """The affinities without some items: what was bought is not shown again."""
-    kept = {item: score for item, score in tastes.items.items() if item not in items}
-    if len(kept) == len(tastes.items):
+    if items.isdisjoint(tastes.items):
         return tastes
+    kept = {item: score for item, score in tastes.items.items() if item not in items}
     return Tastes(tastes.landmark, tastes.categories, tastes.brands, tastes.shelves, tastes.facets, kept)
 
 
-def first(scores: dict[str, int], last: str) -> str:
-    """The name with the highest score; the `last` first one stays unless it is beaten by the margin."""
+def first(scores: dict[str, int], holder: str) -> str:
+    """The name with the highest score; the `holder` of the place keeps it unless the margin is exceeded."""
     if not scores:
         return ""
-    best, score = "", -1
-    for name, value in scores.items():
-        if value > score or (value == score and name < best):
-            best, score = name, value
-    if best != last and (held := scores.get(last)) is not None and score * MARGIN[1] <= held * MARGIN[0]:
-        return last
-    return best
+    best = max(scores.values())
+    held = scores.get(holder)
+    if held is not None and best * BEATEN <= held * HELD:
+        return holder
+    return _named(scores, best)
 
 
-def _added(scores: dict[str, int], name: str, gain: int) -> dict[str, int]:
-    """With a gain; the newest last. The lowest of the others goes where there are too many."""
+def top(scores: dict[str, int], holders: tuple[str, ...], places: int, may: Callable[[str], bool]) -> tuple[str, ...]:
+    """The names for so many places, the highest score first, each of which `may` take a place.
+
+    The holder of a place keeps it unless the margin is exceeded, or it has gone to another place.
+    """
+    left = scores.copy()
+    found: list[str] = []
+    while left and len(found) < places:
+        best = max(left.values())
+        place = len(found)
+        name = holders[place] if place < len(holders) else ""
+        held = left.get(name)
+        if held is None or best * BEATEN > held * HELD:
+            name = _named(left, best)
+        del left[name]
+        if may(name):
+            found.append(name)
+    return tuple(found)
+
+
+def _named(scores: dict[str, int], score: int) -> str:
+    """The name with a score; of several the first by name."""
+    names = [name for name, value in scores.items() if value == score]
+    return names[0] if len(names) == 1 else min(names)
+
+
+def _added(scores: dict[str, int], name: str, gain: int, most: int) -> dict[str, int]:
+    """With a gain, the newest last. Where there are too many the lowest of the others goes, of equals the oldest."""
     scores = scores.copy()
-    gain += scores.pop(name, 0)
-    if len(scores) >= MAX_NAMES:
-        del scores[min(scores, key=lambda other: (scores[other], other))]
+    known = scores.pop(name, None)
+    if known is not None:
+        gain += known
+    elif len(scores) >= most:
+        del scores[min(scores, key=scores.__getitem__)]
     scores[name] = gain
     return scores
 
 
-def _ring(items: dict[str, int], item: str, gain: int) -> dict[str, int]:
-    """With a gain; the newest last. The one that was touched longest ago goes where there are too many."""
-    items = items.copy()
-    gain += items.pop(item, 0)
-    if len(items) >= MAX_ITEMS:
-        del items[next(iter(items))]
-    items[item] = gain
-    return items
+def _halved(number: int, times: int) -> int:
+    """A number halved so many times, rounded; `times` is at least one."""
+    return number + (1 << times - 1) >> times if times < _SHIFT else 0
 
 
 def _rebased(tastes: Tastes, halvings: int, half_life: int) -> Tastes:
     """The same affinities on a later landmark; what comes to nothing is dropped."""
 
-    def halved(scores: dict[str, int]) -> dict[str, int]:
-        return {name: less for name, score in scores.items() if (less := score >> halvings)}
+    def rebased(scores: dict[str, int]) -> dict[str, int]:
+        return {name: less for name, score in scores.items() if (less := _halved(score, halvings))}
 
     return Tastes(
         tastes.landmark + halvings * half_life,
-        halved(tastes.categories),
-        halved(tastes.brands),
-        halved(tastes.shelves),
-        halved(tastes.facets),
-        halved(tastes.items),
+        rebased(tastes.categories),
+        rebased(tastes.brands),
+        rebased(tastes.shelves),
+        rebased(tastes.facets),
+        rebased(tastes.items),
     )

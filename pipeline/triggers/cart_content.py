@@ -7,6 +7,7 @@ from pipeline.state.cart import (
     MAX_LINES,
     PURCHASE_CLOSE,
     PURCHASE_KEEP,
+    Cart,
     CartChange,
     CartLine,
 )
@@ -15,6 +16,8 @@ Lines = tuple[CartLine, ...]
 
 SHRINKING = frozenset({CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT})
 """Ops that may leave a cart empty."""
+
+_FILLS, _CLEARS = int(CartOp.ADD), int(CartOp.CLEAR)
 
 
 def after(lines: Lines, change: CartChange) -> Lines:
@@ -46,6 +49,22 @@ def keep_rest(lines: Lines, purchase: CartChange) -> Lines:
 def active(lines: Iterable[CartLine]) -> Lines:
     """The lines that count for an abandonment: all but what an order left over."""
     return tuple(line for line in lines if not line.dormant)
+
+
+def filled(cart: Cart | None) -> bool:
+    """Whether a cart has content as the person left it: with the changes that the clock has not passed."""
+    if cart is None:
+        return False
+    lines = cart.lines
+    if cart.pending:
+        newest = cart.pending[-1]
+        if newest.op == _CLEARS or newest.op == PURCHASE_CLOSE:
+            return False
+        if newest.op == _FILLS and newest.lines and newest.lines[0].quantity > 0:
+            return True
+        for change in cart.pending:
+            lines = after(lines, change)
+    return any(not line.dormant for line in lines)
 
 
 def worth(lines: Iterable[CartLine]) -> int:

@@ -1,0 +1,165 @@
+"""Live personalization: what to show a person on site, said anew when what it goes by has changed.
+
+What a person does is judged when it is read; only what comes too soon after the last trigger waits for the clock.
+"""
+
+from msgspec.structs import replace
+
+from pipeline.events.customer import Channel
+from pipeline.log.consent import pack
+from pipeline.log.rows import (
+    CartOp,
+    CartRow,
+    Click,
+    ClickKind,
+    ConsentRow,
+    IdentifyRow,
+    OrderNews,
+    OrderRow,
+    PersonEvent,
+)
+from pipeline.state.cart import CartLine
+from pipeline.state.customer import NEVER, Customer, wake_by
+from pipeline.state.shown import Shown, Standing, Told, Waiting
+from pipeline.triggers.contract import Kind, Outcome, Reason
+from pipeline.triggers.personalization_gates import REASONS, Refusal, permitted, refusal_of
+from pipeline.triggers.personalization_moment import PROMPTS, SEARCHES, moment_of, standing_of, unhurried, urgent
+from pipeline.triggers.verdict import SiteNow, Verdict
+
+KIND = Kind.PERSONALIZATION
+
+_STEP = 1
+_CHANNEL = Channel.ONSITE.value
+_NOTHING, _NOWHERE = Shown(), Standing()
+_REFUSING = pack(("denied", "denied"))
+"""Bits of a page's consent mode: it refuses a profile, or personalization."""
+
+_SEARCH, _EXIT_INTENT = int(ClickKind.SEARCH), int(ClickKind.EXIT_INTENT)
+_LOOKS = frozenset({int(ClickKind.VIEW_ITEM), int(ClickKind.ADD_TO_WISHLIST), int(ClickKind.LIKE)})
+_ADD, _PURCHASE = int(CartOp.ADD), int(OrderNews.PURCHASE)
+
+
+def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
+    """Judge what a person does: a click, a change of the cart, a purchase, a login. Take a withdrawal."""
+    verdicts: list[Verdict] = []
+    leaving = False
+    if type(event) is Click or type(event) is CartRow:
+        leaving = type(event) is Click and event.kind == _EXIT_INTENT
+        _count_searches(customer, event)
+        if event.consent & _REFUSING:
+            verdicts = withdraw(customer, event.at, site)
+    elif isinstance(event, ConsentRow):
+        return withdraw(customer, event.at, site)
+    elif not (isinstance(event, IdentifyRow) or (isinstance(event, OrderRow) and event.news == _PURCHASE)):
+        return verdicts
+    at, rules = event.at, site.policy.personalization
+    if not 0 < customer.born < at or at + rules.expires_after <= site.clock:
+        return verdicts  # the first event of a visitor; or one of long ago, when there is nobody to show anything
+    shown = customer.shown
+    if shown is None or shown.told is None or at >= shown.told.at + rules.throttle:
+        return verdicts + _judge(customer, person, event.id, at, site, leaving=leaving)
+    if shown.waiting is None or at >= shown.waiting.at:
+        customer.shown = Shown(shown.refused, shown.searches, Waiting(event.id, at, leaving), shown.told)
+        wake_by(customer, shown.told.at + rules.throttle)
+    return verdicts
+
+
+def wake(customer: Customer, site: SiteNow) -> int:
+    """When what came too soon is judged."""
+    shown = customer.shown
+    if shown is None or shown.waiting is None or shown.told is None:
+        return NEVER
+    return shown.told.at + site.policy.personalization.throttle
+
+
+def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
+    """Judge what came too soon, as of the moment from which on it is not."""
+    shown = customer.shown
+    if shown is None or (waiting := shown.waiting) is None or (due := wake(customer, site)) > site.clock:
+        return []
+    return _judge(customer, person, waiting.episode, due, site, leaving=waiting.leaving)
+
+
+def lapse(customer: Customer, site: SiteNow) -> int:
+    """Nothing of this kind is held; but what came too soon must not wait for a cart that is."""
+    return wake(customer, site)
+
+
+def withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
+    """Cancel what was emitted and has not expired, if a word that was said at `at` does not permit it any more."""
+    shown = customer.shown
+    if shown is None or (told := shown.told) is None or not told.lasts:
+        return []
+    expires = told.at + told.lasts
+    when = max(at, told.at)
+    if when >= expires or permitted(customer.grants, when, site.policy.permission):
+        return []
+    customer.shown = replace(shown, told=replace(told, lasts=0))
+    reason = Reason.WITHDRAWN
+    return [Verdict(KIND, Outcome.CANCELLED, reason, told.episode, _STEP, at, told.at, expires, _CHANNEL)]
+
+
+def _count_searches(customer: Customer, event: Click | CartRow) -> None:
+    """Count the searches in a row with which no product was found."""
+    shown = customer.shown
+    if type(event) is Click and event.kind == _SEARCH:
+        shown = shown or _NOTHING
+        if shown.searches < SEARCHES:
+            customer.shown = replace(shown, searches=shown.searches + 1)
+    elif shown is not None and shown.searches:
+        found = event.kind in _LOOKS if isinstance(event, Click) else event.op == _ADD
+        if found:
+            customer.shown = replace(shown, searches=0)
+
+
+def _judge(customer: Customer, person: str, episode: str, at: int, site: SiteNow, *, leaving: bool) -> list[Verdict]:
+    """Say what to show, if it may be said and is not what was said last. Nothing waits any more then."""
+    shown = customer.shown or _NOTHING
+    refusal = refusal_of(customer, at, site)
+    if refusal is not None:
+        return _refuse(customer, shown, refusal, episode, at)
+    told = shown.told
+    last = _NOWHERE if told is None else told.standing
+    standing = standing_of(customer, last, at, site)
+    action = urgent(standing, shown.searches, leaving=leaving)
+    if standing == last and _stands(shown) and (action is None or (told is not None and action == told.action)):
+        if shown.waiting is not None:
+            customer.shown = Shown(0, shown.searches, None, told)
+        return []
+    lasts = int(site.policy.personalization.expires_after)
+    expires = at + lasts
+    if expires <= site.clock:
+        customer.shown = Shown(0, shown.searches, None, told)
+        return [Verdict(KIND, Outcome.EXPIRED, Reason.EXPIRED, episode, _STEP, at, at, expires, _CHANNEL)]
+    action = action or unhurried(customer, person, standing, told, at, site)
+    prompted = at if action in PROMPTS else NEVER if told is None else told.prompted
+    customer.shown = Shown(0, shown.searches, None, Told(at, lasts, episode, action.value, standing, prompted))
+    emitted = Verdict(KIND, Outcome.EMITTED, Reason.CHANGED, episode, _STEP, at, at, expires, _CHANNEL)
+    return [emitted._replace(lines=_lines(standing, site), moment=moment_of(standing), action=action)]
+
+
+def _stands(shown: Shown) -> bool:
+    """Whether what was told last was neither cancelled nor refused since."""
+    return shown.told is not None and shown.told.lasts > 0 and not shown.refused
+
+
+def _lines(standing: Standing, site: SiteNow) -> tuple[CartLine, ...]:
+    """The items to show; what they cost now is for the catalogue."""
+    lines = []
+    for sku in standing.items:
+        product = site.product(sku)
+        if product is None:
+            lines.append(CartLine(sku, 1, -1, "", 0, "", "", 0))
+        else:
+            lines.append(CartLine(sku, 1, -1, product.currency, 0, product.category, product.brand, 0))
+    return tuple(lines)
+
+
+def _refuse(customer: Customer, shown: Shown, refusal: Refusal, episode: str, at: int) -> list[Verdict]:
+    """Say once that nothing may be shown, and why; then nothing until that changes."""
+    if shown.waiting is None and shown.refused == refusal:
+        return []
+    customer.shown = Shown(int(refusal), shown.searches, None, shown.told)
+    if shown.refused == refusal:
+        return []
+    return [Verdict(KIND, Outcome.SUPPRESSED, REASONS[refusal], episode, _STEP, at, at, 0, _CHANNEL)]

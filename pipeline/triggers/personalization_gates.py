@@ -1,0 +1,69 @@
+"""Whether anything may be shown to a person on site: the gates, in their order; the first that closes is the reason."""
+
+from enum import IntEnum
+
+from pipeline.config.policy import PermissionPolicy
+from pipeline.events.customer import Channel, Purpose
+from pipeline.policy.permission import allowed
+from pipeline.state.customer import Customer, Grants
+from pipeline.triggers.cart_judgement import BOT_MEMORY
+from pipeline.triggers.contract import Reason
+from pipeline.triggers.verdict import SiteNow
+
+
+class Refusal(IntEnum):
+    """Why nothing may be shown; the numbers are stored, 0 is for none."""
+
+    DISABLED = 1
+    NOT_LIVE = 2
+    BOT = 3
+    NO_PERMISSION = 4
+
+
+REASONS = {
+    Refusal.DISABLED: Reason.DISABLED,
+    Refusal.NOT_LIVE: Reason.NOT_LIVE,
+    Refusal.BOT: Reason.BOT,
+    Refusal.NO_PERMISSION: Reason.NO_PERMISSION,
+}
+
+_PURPOSE = Purpose.ONSITE_PERSONALIZATION
+_ON_CHANNEL = f"{_PURPOSE}:{Channel.ONSITE}"
+_PROFILE = Purpose.PROFILE
+
+
+def refusal_of(customer: Customer, at: int, site: SiteNow) -> Refusal | None:
+    """Why nothing may be shown to a person at a time, None where something may."""
+    policy = site.policy
+    if not policy.personalization.enabled:
+        return Refusal.DISABLED
+    if policy.go_live_at is not None and at < policy.live_from:
+        return Refusal.NOT_LIVE
+    if customer.bot and abs(at - customer.bot) < BOT_MEMORY:
+        return Refusal.BOT
+    if not permitted(customer.grants, at, policy.permission):
+        return Refusal.NO_PERMISSION
+    return None
+
+
+def permitted(grants: Grants, at: int, rules: PermissionPolicy) -> bool:
+    """Whether a person may be shown what suits the profile at a time: it takes the profile, too.
+
+    A refusal that is known already counts, though it be newer than `at`.
+    """
+    if not _holds(grants, _PROFILE, at, rules):
+        return False
+    if (words := grants.get(_ON_CHANNEL)) is None:
+        return _holds(grants, _PURPOSE, at, rules)
+    newest = max(at, *(word.at for word in (*words, *grants.get(_PURPOSE, ()))))
+    return all(allowed(grants, _PURPOSE, Channel.ONSITE, rules, when) for when in (at, newest))
+
+
+def _holds(grants: Grants, purpose: Purpose, at: int, rules: PermissionPolicy) -> bool:
+    words = grants.get(purpose)
+    if words is None:
+        return purpose in rules.without_record
+    newest = words[-1]
+    if len(words) == 1 and newest.at <= at:
+        return newest.granted and newest.basis in rules.accepted.get(purpose, ())
+    return all(allowed(grants, purpose, "", rules, when) for when in (at, max(at, newest.at)))

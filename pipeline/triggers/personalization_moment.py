@@ -1,0 +1,75 @@
+"""Where a person stands, as live personalization sees it, and what is to be done on site."""
+
+from pipeline.config.durations import DAY
+from pipeline.events.customer import Channel, Purpose
+from pipeline.log.persons import ids_of
+from pipeline.policy.permission import allowed
+from pipeline.profile.funnel import Stage, stage_at
+from pipeline.profile.tastes import first, top
+from pipeline.state.customer import Customer
+from pipeline.state.shown import Standing, Told
+from pipeline.triggers.cart_content import filled
+from pipeline.triggers.contract import Action, Moment
+from pipeline.triggers.verdict import SiteNow
+
+PLACES = 3
+"""How many items are shown."""
+
+SEARCHES = 3
+"""Searches in a row, with no product looked at, after which help is offered."""
+
+LOOKED_AT = 3
+"""Products that an anonymous visitor has looked at before being asked to sign up."""
+
+PROMPT_AGAIN = DAY
+"""Time between two prompts to one person, milliseconds."""
+
+PROMPTS = frozenset({Action.SIGNUP_PROMPT, Action.PUSH_OPTIN})
+
+_STAGES = {stage: stage.name.lower() for stage in Stage}
+
+
+def standing_of(customer: Customer, last: Standing, at: int, site: SiteNow) -> Standing:
+    """Where a person stands at a time. Who was in a rank `last` keeps it until beaten by the margin."""
+    in_cart = filled(customer.cart)
+    stage, _ = stage_at(customer, at, filled=in_cart)
+    tastes = customer.tastes
+    if tastes is None:
+        return Standing(stage, "", "", in_cart)
+    product_of = site.product
+
+    def sellable(sku: str) -> bool:
+        product = product_of(sku)
+        return product is None or (product.stock != 0 and not product.restricted)
+
+    category, brand = first(tastes.categories, last.category), first(tastes.brands, last.brand)
+    return Standing(stage, category, brand, in_cart, (), top(tastes.items, last.items, PLACES, sellable))
+
+
+def moment_of(standing: Standing) -> Moment:
+    """Where a person stands, as a trigger says it."""
+    cart = "filled" if standing.filled else "empty"
+    return Moment(_STAGES[Stage(standing.stage)], cart, standing.category, standing.brand, standing.segments)
+
+
+def urgent(standing: Standing, searches: int, *, leaving: bool) -> Action | None:
+    """What is to be done at this very moment, even though the person stands where he stood."""
+    if leaving and standing.filled:
+        return Action.EXIT_OFFER
+    return Action.HELP if searches >= SEARCHES else None
+
+
+def unhurried(customer: Customer, person: str, standing: Standing, told: Told | None, at: int, site: SiteNow) -> Action:
+    """What is to be done where nothing is urgent."""
+    if told is None or not told.prompted or at - told.prompted >= PROMPT_AGAIN:
+        if ids_of(person)[0] is None:
+            if customer.tastes is not None and len(customer.tastes.items) >= LOOKED_AT:
+                return Action.SIGNUP_PROMPT
+        elif customer.channel == "app" and not _pushes(customer, at, site):
+            return Action.PUSH_OPTIN
+    return Action.RECOMMEND if standing.items else Action.NONE
+
+
+def _pushes(customer: Customer, at: int, site: SiteNow) -> bool:
+    rules = site.policy.permission
+    return allowed(customer.grants, Purpose.MARKETING_MESSAGE, Channel.APP_PUSH, rules, at)
