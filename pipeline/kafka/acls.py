@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from pipeline.config.namespace import CHANGELOG, DECISIONS, ECHO, LOG, OUTPUTS, REJECTS, SOURCES
+from pipeline.config.namespace import (
+    CHANGELOG,
+    ECHO,
+    LOG,
+    OUTPUTS,
+    REJECTS,
+    SOURCES,
+    TRIGGER_KINDS,
+    trigger_topic,
+)
 
 CONTROL = "pipeline.control"
 SHOP_SOURCES = tuple(topic for topic in SOURCES if topic != CONTROL)
@@ -15,12 +24,12 @@ class Process(StrEnum):
     """Whoever has a user of its own in Kafka."""
 
     ADMIN = "admin"
-    """`pipeline topics apply` and `check`, `policy publish`, `topics reset-source`, `rejects replay`."""
+    """`pipeline topics`, `policy publish`, `rejects replay`, `send`, `replay`, `import`: whoever runs the pipeline."""
     INGEST = "ingest"
     WORKER = "worker"
     SERVE = "serve"
     READER = "reader"
-    """`pipeline status`, `why`, `verify`, `rejects list`, `policy show`: sees all, changes nothing."""
+    """`pipeline status`, `why`, `verify`, `tail`, `doctor`, `rejects list`, `policy show`: sees all."""
     SHOP = "shop"
     """The shop's producers."""
     SENDER = "sender"
@@ -62,6 +71,7 @@ def user_name(namespace: str, process: Process) -> str:
 def grants(namespace: str, process: Process) -> list[Grant]:
     """All that a process may do in a namespace, each resource once."""
     read, write, describe = Operation.READ, Operation.WRITE, Operation.DESCRIBE
+    triggers = [trigger_topic(kind) for kind in TRIGGER_KINDS]
 
     def topic(name: str, *operations: Operation) -> Grant:
         return Grant(Resource.TOPIC, f"{namespace}.{name}", operations)
@@ -94,14 +104,14 @@ def grants(namespace: str, process: Process) -> list[Grant]:
                 Grant(Resource.TRANSACTIONAL_ID, f"{namespace}-worker-", (write,), prefixed=True),
             ]
         case Process.SERVE:
-            return [*(topic(name, read) for name in (CONTROL, CHANGELOG, *OUTPUTS)), group("serve", read)]
+            return [*(topic(name, read) for name in (CONTROL, CHANGELOG, *triggers)), group("serve", read)]
         case Process.READER:
             return [Grant(Resource.TOPIC, f"{namespace}.", (read,), prefixed=True), group("ingest", describe)]
         case Process.SHOP:
             return [topic(name, write) for name in SHOP_SOURCES]
         case Process.SENDER:
             return [
-                *(topic(name, read) for name in OUTPUTS if name != DECISIONS),
+                *(topic(name, read) for name in triggers),
                 topic("shop.messages", write),
                 Grant(Resource.GROUP, f"{namespace}.", (read,), prefixed=True),
             ]

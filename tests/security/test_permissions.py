@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +15,13 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from redis import Redis
 
 from pipeline.kafka.acls import Grant, Operation, Process, Resource, grants, user_name
+from pipeline.kafka.broker import free_port
 from pipeline.kafka.clients import connection
 from pipeline.kafka.jars import KAFKA_VERSION, cache_dir, fetch_jars, find_java
+from pipeline.serve.valkey import ValkeyProcess, start_valkey
 from tests.security.conftest import NAMESPACE, STRANGER
 from tests.security.secured import ADMIN, SecuredBroker, grant, granted, take
 
@@ -48,15 +52,26 @@ def secured(broker: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def running(secured: SecuredBroker) -> Iterator[dict[Process, "subprocess.Popen[str]"]]:
-    processes = {each: secured.start(user(each), each) for each in (Process.INGEST, Process.WORKER)}
+def valkey() -> Iterator[ValkeyProcess]:
+    with start_valkey(free_port()) as process:
+        yield process
+
+
+@pytest.fixture
+def running(secured: SecuredBroker, valkey: ValkeyProcess) -> Iterator[list["subprocess.Popen[str]"]]:
+    processes = [
+        secured.start(user(each), each, REDIS_URL=valkey.url)
+        for each in (Process.INGEST, Process.WORKER, Process.SERVE)
+    ]
     yield processes
-    for process in processes.values():
+    for process in processes:
         process.kill()
         process.communicate()
 
 
-def test_a_trigger_comes_out_where_everybody_has_exactly_what_is_listed(secured: SecuredBroker, running) -> None:
+def test_a_trigger_comes_out_where_everybody_has_exactly_what_is_listed(
+    secured: SecuredBroker, running, valkey: ValkeyProcess
+) -> None:
     now = datetime.now(UTC).isoformat()
     person = {"site_id": "shop", "customer_id": "c-1", "occurred_at": now}
     consent = {"purpose": "marketing_message", "status": "granted", "channel": "email"}
@@ -85,10 +100,15 @@ def test_a_trigger_comes_out_where_everybody_has_exactly_what_is_listed(secured:
     trigger = asyncio.run(cart_to_trigger())
     assert trigger["type"] == "cart_abandoned.emitted.v1"
     assert trigger["data"]["customer_id"] == "c-1"
-    for command in (["status"], ["why", "shop", "c-1"], ["rejects", "list"], ["policy", "show"], ["verify"]):
+    with Redis.from_url(valkey.url) as redis:
+        deadline = time.monotonic() + 20
+        while redis.get(f"trigger:{trigger['data']['trigger_id']}") is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    for command in (["status"], ["why", "shop", "c-1"], ["verify"]):
         done = secured.run(user(Process.READER), *command)
         assert (done.returncode, done.stderr) == (0, ""), (command, done.stderr)
-    for process in running.values():
+    for process in running:
         process.terminate()
         _, said = process.communicate(timeout=20)
         assert "secret" not in said
@@ -123,6 +143,7 @@ def test_a_shop_cannot_read_what_it_wrote_nor_write_what_is_decided(secured: Sec
         ),
         (Process.INGEST, Grant(Resource.GROUP, "eu-ingest", (Operation.READ,)), "Read on group eu-ingest"),
         (Process.WORKER, Grant(Resource.TOPIC, "eu.decisions", (Operation.WRITE,)), "Write on topic eu.decisions"),
+        (Process.SERVE, Grant(Resource.GROUP, "eu-serve", (Operation.READ,)), "Read on group eu-serve"),
         (
             Process.WORKER,
             Grant(Resource.TRANSACTIONAL_ID, "eu-worker-", (Operation.WRITE,), prefixed=True),
@@ -167,9 +188,9 @@ def test_the_printed_commands_grant_the_list_with_kafkas_own_tool(secured: Secur
     flags = "-XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     tool.write_text(f'#!/bin/sh\nexec {java.path} {flags} -cp {jars} org.apache.kafka.tools.AclCommand "$@"\n')
     tool.chmod(0o755)
-    printed = secured.run(STRANGER, "topics", "acls", "ingest").stdout
-    asyncio.run(take(secured, user(Process.INGEST), grants(NAMESPACE, Process.INGEST)))
-    assert asyncio.run(granted(secured, user(Process.INGEST))) == set()
+    printed = secured.run(STRANGER, "topics", "acls", "sender").stdout
+    asyncio.run(take(secured, user(Process.SENDER), grants(NAMESPACE, Process.SENDER)))
+    assert asyncio.run(granted(secured, user(Process.SENDER))) == set()
     path = f"{tool.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-e"], input=printed, cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True
@@ -177,10 +198,10 @@ def test_the_printed_commands_grant_the_list_with_kafkas_own_tool(secured: Secur
     assert done.returncode == 0, done.stdout + done.stderr
     wanted = {
         one._replace(operations=(operation,))
-        for one in grants(NAMESPACE, Process.INGEST)
+        for one in grants(NAMESPACE, Process.SENDER)
         for operation in one.operations
     }
-    assert asyncio.run(granted(secured, user(Process.INGEST))) == wanted
+    assert asyncio.run(granted(secured, user(Process.SENDER))) == wanted
 
 
 def kafka_tools() -> Path:
