@@ -29,6 +29,7 @@ COMMANDS = {
     "validate": ("pipeline.cli.validate:validate", "Check a file of events against the contract."),
     "send": ("pipeline.cli.send:send", "Publish a file of events."),
     "tail": ("pipeline.cli.tail:tail", "Follow triggers, decisions or rejects."),
+    "doctor": ("pipeline.cli.doctor:doctor", "Judge what a site publishes."),
     "replay": ("pipeline.cli.replay:replay", "Stream a simulated shop or a public log into a namespace."),
     "import": ("pipeline.cli.import_:import_", "Load a shop's past orders into its live namespace."),
     "verify": ("pipeline.cli.verify:verify", "Prove that nothing was lost, doubled or changed."),

@@ -52,6 +52,7 @@ def send(settings: Settings, file: IO[bytes], unchecked: bool) -> None:
             for part in sent
         ),
     )
-    click.echo(f"{len(lines):,} events are in Kafka at {settings.kafka.bootstrap_servers}.")
+    count = "1 event is" if len(lines) == 1 else f"{len(lines):,} events are"
+    click.echo(f"{count} in Kafka at {settings.kafka.bootstrap_servers}.")
     if namespace.mode is not Mode.LIVE:
         click.echo(f"Namespace {namespace.name} is {namespace.mode}: without clock records its time stands still.")

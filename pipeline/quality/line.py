@@ -131,7 +131,9 @@ def _router(topic: str) -> Router:
 
 
 def _warnings(event: dict[str, Any], kind: type[Struct]) -> list[str]:
-    found = [f"{wrong.field} is unknown, and ignored: did you mean {wrong.meant}?" for wrong in misnamed_fields(event, kind)]
+    found = [
+        f"{wrong.field} is unknown, and ignored: did you mean {wrong.meant}?" for wrong in misnamed_fields(event, kind)
+    ]
     if event.get("test") is True:
         found.append("$.test is true: it is checked and echoed, and changes nothing")
     return found

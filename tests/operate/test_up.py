@@ -1,6 +1,7 @@
 """Everything at once, in real processes: a history in, proof that all is right; Ctrl-C, and nothing is left."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from pipeline.verify.report import Report
 from pipeline.verify.run import STATE_PART, verify
 
 SettingsOf = Callable[..., Settings]
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOP = SimulatedShop(sessions=3_000, customers=400)
 
 
@@ -82,28 +84,46 @@ def test_a_history_through_real_processes_is_verified_while_they_run(
     assert any(line.startswith("ingest     | ") and "is ready" in line for line in lines)
 
 
-def test_up_with_its_own_broker_ends_with_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))}
+def test_up_takes_a_cart_to_its_trigger_and_leaves_nothing_at_ctrl_c(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_", "REDIS_"))}
     port = str(free_port())
     policy = tmp_path / "policy.toml"
-    policy.write_text('[site."*".cart]\nsteps = ["45m"]\n')
+    policy.write_text('[site."*".cart]\nsteps = ["1s"]\n')
+    own = {"BROKER_PORT": port, "REDIS_PORT": str(free_port()), "POLICY_FILE": str(policy)}
+    own |= {f"METRICS_{name}_PORT": "0" for name in ("INGEST", "WORKER", "SERVE")}
+
+    def pipeline(*arguments: str) -> str:
+        """In another terminal: it finds the Kafka and the namespace by the folder."""
+        command = [sys.executable, "-m", "pipeline", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=120
+        ).stdout
+
     with subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "up", "--namespace", "mine", "--mode", "test"],
+        [sys.executable, "-m", "pipeline", "up", "--profile", "dev"],
         cwd=tmp_path,
-        env=environment
-        | {"PIPELINE_BROKER_PORT": port, "PIPELINE_REDIS_PORT": str(free_port()), "PIPELINE_POLICY_FILE": str(policy)},
+        env=environment | {f"PIPELINE_{name}": value for name, value in own.items()},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
         assert process.stdout is not None
-        limit = threading.Timer(120, process.terminate)
+        limit = threading.Timer(400, process.terminate)
         limit.start()
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("worker-0") and "restored" in line:
+            if line == "Ctrl-C stops it.\n":
                 break
+        assert f"Namespace dev (live) is ready on Kafka at 127.0.0.1:{port}.\n" in lines
+        assert any("pipeline send examples/first-cart.jsonl   a trigger comes 1s later" in line for line in lines)
+        assert "4 events are in Kafka" in pipeline("send", str(EXAMPLES / "first-cart.jsonl"))
+        emitted = pipeline("tail", "triggers", "--from-beginning", "--count", "1")
+        assert "cart_abandoned 1    c-1042 at my-shop           1 x sku-boots-42 (119.90 EUR)" in emitted
+        pipeline("send", str(EXAMPLES / "first-order.jsonl"))
+        cancelled = pipeline("tail", "triggers", "--from-beginning", "--count", "2", "--json").splitlines()[1]
+        assert json.loads(cancelled)["data"]["reason"] == "ordered"
+        assert "0 checks fail" in pipeline("doctor", "--site", "my-shop")
         everyone = psutil.Process(process.pid).children(recursive=True)
         assert any("kafka.Kafka" in child.cmdline() for child in everyone)
         process.send_signal(signal.SIGINT)
@@ -112,7 +132,6 @@ def test_up_with_its_own_broker_ends_with_ctrl_c_and_leaves_nothing(tmp_path: Pa
         limit.cancel()
     assert lines[-1] == "Stopped.\n"
     assert not [child for child in everyone if child.is_running()]
-    assert any(f"Namespace mine runs on Kafka at 127.0.0.1:{port}" in line for line in lines)
 
 
 def test_a_namespace_of_another_mode_is_refused_and_nothing_is_left(
