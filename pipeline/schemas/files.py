@@ -9,6 +9,7 @@ from msgspec import Struct
 from pipeline.config.namespace import DECISIONS, REJECTS, trigger_topic
 from pipeline.schemas import asyncapi, examples
 from pipeline.schemas.json_schema import plain, standalone, wire_name
+from pipeline.schemas.profile import PROFILE
 from pipeline.triggers.contract import Kind
 
 _URN = "urn:live-customer-pipeline"
@@ -26,7 +27,7 @@ def files() -> dict[str, bytes]:
     made |= _pair(f"triggers/{trigger}", trigger, f"{_URN}:{trigger_topic(Kind.CART_ABANDONED)}:v1", shown)
     for topic, value in ((DECISIONS, examples.DECISION), (REJECTS, examples.REJECT)):
         made |= _pair(f"{topic}.v1", f"{topic}.v1", f"{_URN}:{topic}:v1", [value])
-    return made
+    return made | _pair("profile.v1", "profile.v1", f"{_URN}:profile:v1", [PROFILE])
 
 
 def _pair(path: str, title: str, urn: str, shown: Sequence[Struct]) -> dict[str, bytes]:

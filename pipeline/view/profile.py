@@ -1,6 +1,6 @@
 """The profile as it stands in Redis: one JSON document a person."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +29,69 @@ class ProfileCart(Struct, frozen=True, omit_defaults=True):
     value: int
 
 
+class RecentOrder(Struct, frozen=True, omit_defaults=True):
+    """One of the newest orders. `value` and what was `refunded` of it in minor units of the site's base currency."""
+
+    order_id: str
+    at: datetime
+    value: int
+    refunded: int = 0
+    category: str = ""
+    """That of its dearest line."""
+    offline: bool = False
+    renewal: bool = False
+    """Of a subscription."""
+    cancelled: bool = False
+    shipped: bool = False
+    delivered: bool = False
+    return_open: bool = False
+
+
+class Sum(Struct, frozen=True):
+    """Orders and money of some time. Cancelled orders count in neither, renewals in the money only; net of refunds."""
+
+    orders: int
+    money: int
+
+
+class ProfileOrders(Struct, frozen=True):
+    """What the person bought. Money in minor units of the site's base currency."""
+
+    all_time: Sum
+    as_of: date
+    """The day, in the site's zone, for which the rolling sums hold; they change when they fall, not daily."""
+    last_30_days: Sum
+    last_90_days: Sum
+    last_365_days: Sum
+    recent: tuple[RecentOrder, ...]
+    """The newest, the newest first."""
+
+
+class Share(Struct, frozen=True):
+    """How strong an affinity is beside the others of its list, 0 to 1. Time alone does not change it."""
+
+    name: str
+    share: float
+
+
+class Affinities(Struct, frozen=True, omit_defaults=True):
+    """What the person is drawn to, the strongest first; recent interest counts for more."""
+
+    categories: tuple[Share, ...] = ()
+    brands: tuple[Share, ...] = ()
+    price_ranges: tuple[Share, ...] = ()
+    """Names are `from-to` in minor units of the site's base currency."""
+    facets: tuple[Share, ...] = ()
+    """Names are `facet=value`."""
+
+
+class OpenAttempt(Struct, frozen=True):
+    """An attempt to win the person back that has neither been answered nor expired, as far as the log had come."""
+
+    channel: str
+    expires_at: datetime
+
+
 class Word(Struct, frozen=True, omit_defaults=True):
     """What was said about a permission. Of words about the same, the newest rules; of one moment, a refusal."""
 
@@ -51,12 +114,17 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     site_id: str
     customer_id: str | None = None
     anonymous_id: str | None = None
+    first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
+    last_interest_at: datetime | None = None
+    """The last activity that was about products."""
     last_cart_addition_at: datetime | None = None
     last_order_at: datetime | None = None
     last_offline_order_at: datetime | None = None
     bot_at: datetime | None = None
     """When the person clicked faster than a human last."""
+    stage: str = ""
+    """Of the funnel: awareness, consideration, decision or customer. A person may fall back."""
     channel: str = ""
     """Where the person was seen last."""
     device: str = ""
@@ -64,6 +132,13 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     channels: dict[str, datetime] = {}
     """Time of the last activity by channel."""
     cart: ProfileCart | None = None
+    orders: ProfileOrders | None = None
+    affinities: Affinities | None = None
+    recently_viewed: tuple[str, ...] = ()
+    """Item ids, the newest first."""
+    wish_list: tuple[str, ...] = ()
+    """Item ids, the newest first."""
+    win_back: OpenAttempt | None = None
     permissions: tuple[Word, ...] = ()
     """The words as they were said. Whether they allow a message is for the policy: a trigger has passed it."""
     consent_mode: dict[str, bool] = {}

@@ -19,6 +19,7 @@ from pipeline.schemas import examples
 from pipeline.schemas.asyncapi import trigger_headers
 from pipeline.schemas.files import files
 from pipeline.triggers.contract import Decision, Trigger
+from pipeline.view.profile import Profile
 
 FILES = files()
 FOLDER = Path(__file__).parents[2] / "schemas"
@@ -32,7 +33,9 @@ def schema(path: str) -> dict[str, Any]:
 def decoder_type(path: str) -> Any:
     if path.startswith("events/"):
         return TOPIC_EVENTS[path.split("/")[1]]
-    return {"triggers": Trigger, "decisions": Decision, "rejects": Reject}[re.split(r"[/.]", path)[0]]
+    return {"triggers": Trigger, "decisions": Decision, "rejects": Reject, "profile": Profile}[
+        re.split(r"[/.]", path)[0]
+    ]
 
 
 def test_the_folder_is_what_the_types_say() -> None:
