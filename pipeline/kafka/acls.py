@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pipeline.config.namespace import (
     CHANGELOG,
     ECHO,
+    HISTORY,
     LOG,
     OUTPUTS,
     REJECTS,
@@ -17,7 +18,7 @@ from pipeline.config.namespace import (
 )
 
 CONTROL = "pipeline.control"
-SHOP_SOURCES = tuple(topic for topic in SOURCES if topic != CONTROL)
+SHOP_SOURCES = tuple(topic for topic in SOURCES if topic not in (CONTROL, HISTORY))
 
 
 class Process(StrEnum):

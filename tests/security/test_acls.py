@@ -2,6 +2,7 @@
 
 import shlex
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +81,21 @@ def test_the_commands_name_each_resource_once(process: Process) -> None:
 
 def topics() -> list:
     return plan(new_namespace("eu", Mode.LIVE, 1), TopicSettings())
+
+
+@pytest.mark.parametrize("process", Process)
+def test_the_documented_table_is_the_list(process: Process) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    row = next(line for line in text.splitlines() if line.startswith(f"| `{process}` |"))
+    read, written, others = (cell.strip(" `").split() for cell in row.split("|")[2:5])
+
+    def names(*operations: Operation, topics: bool) -> list[str]:
+        return [
+            grant.name[len("eu.") :] + "*" * grant.prefixed
+            for grant in grants("eu", process)
+            if set(operations) & set(grant.operations) and (grant.resource is Resource.TOPIC) is topics
+        ]
+
+    assert read == names(Operation.READ, topics=True)
+    assert written == names(Operation.WRITE, topics=True)
+    assert others == names(*Operation, topics=False)

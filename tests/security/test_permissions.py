@@ -105,11 +105,13 @@ def test_a_trigger_comes_out_where_everybody_has_exactly_what_is_listed(
         while redis.get(f"trigger:{trigger['data']['trigger_id']}") is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-    for command in (["status"], ["why", "shop", "c-1"], ["verify"]):
-        done = secured.run(user(Process.READER), *command)
-        assert (done.returncode, done.stderr) == (0, ""), (command, done.stderr)
+    commands = (["status"], ["why", "shop", "c-1"], ["verify"])
+    for reader in [secured.start(user(Process.READER), *command) for command in commands]:
+        _, said = reader.communicate(timeout=60)
+        assert (reader.returncode, said) == (0, ""), (reader.args, said)
     for process in running:
         process.terminate()
+    for process in running:
         _, said = process.communicate(timeout=20)
         assert "secret" not in said
         assert process.returncode == 0, said
