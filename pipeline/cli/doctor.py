@@ -46,6 +46,6 @@ def doctor(settings: Settings, site: str, last: int, as_json: bool) -> None:
             click.echo(f"{level:<4}  {finding.check:<{width}}  {figure}")
             if finding.level in (Level.WARN, Level.FAIL):
                 click.echo(f"{'':{width + 8}}why: {finding.why}\n{'':{width + 8}}do:  {finding.remedy}")
-        click.echo(f"{records:,} records of site {site}: {failed} checks fail, {warned} warn.")
+        click.echo(f"{records:,} records of site {site}; failed checks: {failed}, warnings: {warned}.")
     if failed:
-        raise UserError(f"{failed} checks of site {site} fail")
+        raise UserError(f"failed checks of site {site}: {failed}")

@@ -123,7 +123,7 @@ def test_up_takes_a_cart_to_its_trigger_and_leaves_nothing_at_ctrl_c(tmp_path: P
         pipeline("send", str(EXAMPLES / "first-order.jsonl"))
         cancelled = pipeline("tail", "triggers", "--from-beginning", "--count", "2", "--json").splitlines()[1]
         assert json.loads(cancelled)["data"]["reason"] == "ordered"
-        assert "0 checks fail" in pipeline("doctor", "--site", "my-shop")
+        assert "failed checks: 0" in pipeline("doctor", "--site", "my-shop")
         everyone = psutil.Process(process.pid).children(recursive=True)
         assert any("kafka.Kafka" in child.cmdline() for child in everyone)
         process.send_signal(signal.SIGINT)
