@@ -42,4 +42,6 @@ def test_prices_are_of_one_piece_values_of_what_the_shop_received_and_lines_with
     for order in (order for order in some if len(order.items or []) < 100):
         told = sum((item.price or 0) * item.quantity for item in order.items or [])
         assert abs(order.value - told) <= sum(item.quantity for item in order.items or []) / 2
+    most = max(item.quantity for order in some for item in order.items or [])
+    assert most < 1_000, "petrol is one piece, not so many thousandths of a gallon"
     assert any(item.quantity > 1 for order in some for item in order.items or [])

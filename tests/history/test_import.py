@@ -203,6 +203,11 @@ def test_what_cannot_be_imported_as_it_is_is_not_imported_in_part(
             *lines[:8],
             lines[1].replace("o-1001", "o-1"),
         ],
+        "line 11: order o-3 is over a day older": [
+            *lines,
+            lines[8].replace("o-1005", "o-2").replace("15T12", "15T02"),
+            lines[8].replace("o-1005", "o-3").replace("15T12", "14T11"),
+        ],
         "has no order that can be used: line 2: price is not a number": [lines[0], lines[1].replace("89.90", "x")],
         "has neither the columns of past orders": lines[1:],
     }

@@ -76,10 +76,12 @@ def test_a_cancellation_of_what_was_not_bought_before_is_counted(tmp_path: Path)
         line("C2", "22423", -1.0, customer="12346.0"),
         line("C3", "22423", -2.0),
         line("C4", "D", -1.0, "27.50"),
+        line("C5", "22423", -1.0),
+        line("C6", "22423", -1.0),
     )
-    assert [type(n) for n in news] == [Purchase]
+    assert [type(n) for n in news] == [Purchase, OrderCancelled]
     assert unused == {
-        "cancels more of an item than the customer's last order of it has": [3, 4],
+        "cancels more of an item than the customer's last order of it has": [3, 4, 7],
         "not goods: postage, a fee or a correction": [5],
     }
 
