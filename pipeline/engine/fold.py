@@ -9,6 +9,7 @@ from pipeline.profile.days import day_of, start_of
 from pipeline.profile.funnel import Stage, stage_at
 from pipeline.profile.orders import next_fall, roll
 from pipeline.state.customer import NEVER, Customer, wake_by
+from pipeline.triggers import personalization
 from pipeline.triggers.cart_content import filled
 from pipeline.triggers.kinds import TRIGGERS
 from pipeline.triggers.verdict import SiteNow, Verdict
@@ -35,6 +36,11 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
     if type(event) is not Click or customer.stage < (Stage.CONSIDERATION if customer.interested else Stage.AWARENESS):
         _advance(customer, event.at, site)
     return verdicts
+
+
+def forbid(customer: Customer, event: PersonEvent, site: SiteNow) -> list[Verdict]:
+    """Take what a page forbids with an event that is not used otherwise, for want of consent."""
+    return personalization.withdraw(customer, event.at, site)
 
 
 def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:

@@ -227,6 +227,8 @@ def _say(customer: Customer, packed: int, at: int, site: SiteNow) -> None:
     said = _consent_mode(packed)
     if not _repeats(said, customer.grants, at):
         customer.grants = permission.record_consent_mode(customer.grants, said, at, _judged(customer, site))
+    if not said.get(_PROFILE, True):
+        customer.tastes = None
     newest = all(customer.grants[purpose][-1].granted == granted for purpose, granted in said.items())
     customer.page_consent = packed if newest else 0
 

@@ -11,7 +11,7 @@ from pipeline.config.namespace import Namespace
 from pipeline.config.policy import Policy, SitePolicy, decode_policy
 from pipeline.engine import flow
 from pipeline.engine.cache import Cache
-from pipeline.engine.fold import fold, lapse, settle
+from pipeline.engine.fold import fold, forbid, lapse, settle
 from pipeline.engine.intake import NO_CONSENT
 from pipeline.engine.outputs import MAX_OUTPUT_BYTES, Origin, Output, write
 from pipeline.engine.refusals import refusal
@@ -181,7 +181,7 @@ class PartitionEngine:
                 self._discarded[row.source, folded] += 1
                 if folded != NO_CONSENT:
                     return
-                folded = []
+                folded = forbid(customer, event, site)  # type: ignore[arg-type]
             if type(event) is not Click and (size := len(encode_customer(customer))) > MAX_VALUE_BYTES:
                 raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"the profile would have {size} bytes")
             outputs = self._write(person, customer, folded, site, row.ts) if folded else []

@@ -26,6 +26,7 @@ from pipeline.log.persons import anonymous_key, customer_key
 from pipeline.log.rejects import Reject
 from pipeline.state.codec import decode_customer, encode_customer, next_due_of
 from pipeline.state.partition import RESERVED
+from pipeline.triggers.contract import Kind
 from tests.oracle.cart_oracle import Expected, Input, Rules, millis
 
 NEVER_SILENT = Millis(3650 * DAY)
@@ -57,8 +58,8 @@ class Run(NamedTuple):
     discarded: Counter[str]
     stores: list[dict[bytes, bytes]]
 
-    def decisions(self) -> list[dict[str, Any]]:
-        return [json.loads(output.value) for output in self.outputs if output.topic == DECISIONS]
+    def decisions(self, kind: Kind = Kind.CART_ABANDONED) -> list[dict[str, Any]]:
+        return [json.loads(o.value) for o in self.outputs if o.topic == DECISIONS and o.kind is kind]
 
     def people(self) -> dict[str, bytes]:
         return {

@@ -45,6 +45,7 @@ from pipeline.log.rows import (
 from pipeline.state.codec import decode_customer, next_due_of
 from pipeline.state.customer import Customer
 from pipeline.state.partition import RESERVED
+from pipeline.triggers.contract import Kind
 
 T0 = 1_700_000_000_000
 EMAIL, SMS = "email", "sms"
@@ -151,7 +152,15 @@ class Said(NamedTuple):
 class Shop:
     """An engine of one partition with a log of its own, and a store that commits go to."""
 
-    def __init__(self, policy: SitePolicy | None = None, *, live: bool = False, granted: bool = True) -> None:
+    def __init__(
+        self,
+        policy: SitePolicy | None = None,
+        *,
+        live: bool = False,
+        granted: bool = True,
+        kind: Kind = Kind.CART_ABANDONED,
+    ) -> None:
+        self.kind = kind
         self.mode = Mode.LIVE if live else Mode.TEST
         self.namespace = new_namespace("test", self.mode, 1)
         assert [s.topic for s in self.namespace.sources][:5] == list(CLOCKED_SOURCES)
@@ -217,10 +226,10 @@ class Shop:
     def beat(self, activity: float = 0, order: float = 0, orders: int = 0) -> None:
         self.frame(beats=(Beat("s", at(activity) if activity else 0, at(order) if order else 0, orders),))
 
-    # -- what came out
+    # -- what came out: of one kind of trigger
 
     def decisions(self) -> list[dict[str, Any]]:
-        return [json.loads(output.value) for output in self.outputs if output.topic == DECISIONS]
+        return [json.loads(o.value) for o in self.outputs if o.topic == DECISIONS and o.kind is self.kind]
 
     def said(self) -> list[Said]:
         """All decisions since this was asked last."""
@@ -229,7 +238,7 @@ class Shop:
         return found
 
     def triggers(self) -> list[dict[str, Any]]:
-        return [json.loads(output.value) for output in self.outputs if output.topic != DECISIONS]
+        return [json.loads(o.value) for o in self.outputs if o.topic != DECISIONS and o.kind is self.kind]
 
     def customer(self, person: str = ANN) -> Customer:
         return decode_customer(self.store[person.encode()])

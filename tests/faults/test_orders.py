@@ -16,6 +16,7 @@ from pipeline.events.envelope import Event, Item
 from pipeline.events.order import Purchase
 from pipeline.replay.history import History, Span
 from pipeline.simulator.happening import CARTS, CLICKS, CUSTOMERS, ORDERS, Happening
+from pipeline.triggers.contract import Kind
 from tests.faults.processes import Stage, patient
 
 SHORT = (2 * SECOND, 4 * SECOND, 6 * SECOND)
@@ -56,7 +57,8 @@ def publish(stage: Stage, happenings: list[Happening]) -> None:
 def outcomes(stage: Stage) -> dict[str, list[tuple[int, str]]]:
     found: dict[str, list[tuple[int, str]]] = {}
     for decision in stage.decisions():
-        found.setdefault(decision["customer_id"], []).append((decision["step"], decision["outcome"]))
+        if decision["kind"] == Kind.CART_ABANDONED:
+            found.setdefault(decision["customer_id"], []).append((decision["step"], decision["outcome"]))
     return found
 
 
