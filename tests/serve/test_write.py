@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
+from redis.exceptions import NoPermissionError
 
 from pipeline.config.namespace import Mode, new_namespace
 from pipeline.config.settings import RedisSettings
@@ -182,3 +183,30 @@ def test_a_new_changelog_wins_over_all_of_the_old_one(redis: Redis, valkey: Valk
             assert versions(redis)[KEYS[0]] == "000002-000000000000001"
 
     asyncio.run(play())
+
+
+def test_the_permissions_that_the_docs_name_are_enough(redis: Redis, valkey: ValkeyProcess) -> None:
+    keys = ["~view", "~profile:t:*", "~trigger:*", "~deleted:profile:t:*"]
+    rights = ["+@read", "+@write", "+@scripting", "+@connection"]
+    redis.execute_command("ACL", "SETUSER", "serve", "on", ">secret", "resetkeys", *keys, "-@all", *rights)
+    place = RedisSettings(f"redis://serve:secret@127.0.0.1:{valkey.port}/0")
+
+    async def play() -> None:
+        async with open_view(place, NAMESPACE, asyncio.Event()) as view:
+            rows = [row([(KEYS[0], True)], 0), row([(KEYS[0], True), (KEYS[1], False)], 1)]
+            (answer,) = await view.write([Batch(FIELD, BEGINNING, view.position(2), 1, rows)])
+            assert answer.written == 2
+            await view.write(
+                [Batch("triggers.x-0", BESIDE, view.position(9), 1, [Row("trigger:a", What.ACTIVE, str(FAR))])]
+            )
+            assert [found async for found in view.scan("profile:t:*")] == [(KEYS[0], "000001-000000000000001")]
+            assert (await view.lives(["trigger:a"]))[0][0] == b"active"
+
+    asyncio.run(play())
+    redis.execute_command(
+        "ACL", "SETUSER", "reader", "on", ">secret", "~profile:*", "~trigger:*", "-@all", "+get", "+mget"
+    )
+    with Redis(port=valkey.port, username="reader", password="secret") as reader:
+        assert reader.get("trigger:a") == b"active"
+        with pytest.raises(NoPermissionError):
+            reader.get("view")
