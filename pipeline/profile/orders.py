@@ -2,6 +2,9 @@
 
 Orders upsert by id and revision, since shops resend them. Frequency counts one-off orders that were not cancelled;
 money is net of refunds, booked on the day of the order; renewals count in the money only.
+
+The sums hold what has been read. What is judged as of a time asks the functions that take one: they leave out what
+happened later, as long as the clock had not passed it when it was read.
 """
 
 from bisect import bisect_right
@@ -11,7 +14,18 @@ from msgspec.structs import replace
 
 from pipeline.config.durations import DAY
 from pipeline.log.rows import OrderNews, OrderRow
-from pipeline.state.orders import MAX_EARLY, MAX_ORDERS, WINDOWS, EarlyRefund, Order, Orders, OrderState
+from pipeline.state import recent
+from pipeline.state.orders import (
+    MAX_EARLY,
+    MAX_NEWS,
+    MAX_ORDERS,
+    WINDOWS,
+    EarlyRefund,
+    Order,
+    OrderChange,
+    Orders,
+    OrderState,
+)
 
 DUPLICATE = "duplicate"
 TOO_LATE = "too_late"
@@ -23,14 +37,15 @@ MAX_REFUNDS = 16
 _NOT_COUNTED = OrderState.CANCELLED | OrderState.RENEWAL
 _MARK_BYTES = 5
 _BITS = {
+    OrderNews.CANCELLED: OrderState.CANCELLED,
     OrderNews.SHIPPED: OrderState.SHIPPED,
-    OrderNews.DELIVERED: OrderState.DELIVERED | OrderState.SHIPPED,
+    OrderNews.DELIVERED: OrderState.DELIVERED,
     OrderNews.RETURN_OPENED: OrderState.RETURNING,
 }
 
 
 class Arrived(NamedTuple):
-    """An order event with what the profile needs of it: its local day, its worth, and digests of its ids."""
+    """An order event with what the profile needs of it: its local day, its worth, digests of its ids, and the clock."""
 
     event: OrderRow
     day: int
@@ -54,22 +69,27 @@ def take(orders: Orders, arrived: Arrived) -> Taken | str:
     known = orders.recent[place] if place >= 0 else None
     if event.news == OrderNews.PURCHASE:
         return _purchase(orders, known, arrived)
+    mark = _refund_mark(arrived)
     if known is None:
         if event.news != OrderNews.REFUNDED:
             return UNKNOWN_ORDER
-        if any(early.mark == arrived.event_mark for early in orders.early):
+        waiting = _waiting(orders, arrived.clock)
+        if any(early.mark == mark and early.order_id == event.order_id for early in waiting):
             return DUPLICATE
-        early = EarlyRefund(event.order_id, arrived.worth, arrived.event_mark, arrived.clock)
-        return Taken(replace(orders, early=(*_waiting(orders, arrived.clock), early)[-MAX_EARLY:]), new=False)
+        early = EarlyRefund(event.order_id, arrived.worth, mark, arrived.clock)
+        return Taken(replace(orders, early=(*waiting, early)[-MAX_EARLY:]), new=False)
     if event.news == OrderNews.REFUNDED:
-        if arrived.event_mark in _marks(known.refunds):
+        if mark in _marks(known.refunds):
             return DUPLICATE
-        changed = _refunded(known, arrived.worth, arrived.event_mark)
-    elif event.news == OrderNews.CANCELLED:
-        changed = replace(known, state=known.state | OrderState.CANCELLED)
+        changed = _refunded(known, arrived.worth, mark)
     else:
         changed = replace(known, state=known.state | _BITS[OrderNews(event.news)])
-    return DUPLICATE if changed == known else Taken(_exchanged(orders, known, changed), new=False)
+    if changed == known:
+        return DUPLICATE
+    refunds = int(event.news == OrderNews.REFUNDED)
+    change = OrderChange(event.at, arrived.order_mark, known.state ^ changed.state, refunds)
+    ahead = tuple(news for news in (*orders.news, change) if news.at > arrived.clock)[-MAX_NEWS:]
+    return Taken(replace(_exchanged(orders, known, changed), news=ahead), new=False)
 
 
 def sums(orders: Orders, window: int) -> tuple[int, int]:
@@ -104,26 +124,55 @@ def last_order(orders: Orders) -> Order | None:
     return next((order for order in reversed(orders.recent) if not order.state & _NOT_COUNTED), None)
 
 
-def last_renewal(orders: Orders) -> int:
-    """Time of the last renewal that was not cancelled, 0 for none."""
-    states = OrderState.RENEWAL | OrderState.CANCELLED
-    return next((o.at for o in reversed(orders.recent) if o.state & states == OrderState.RENEWAL), 0)
+def last_order_at(orders: Orders, at: int) -> Order | None:
+    """The last one-off order up to `at` that had not been cancelled by then."""
+    for order in reversed(orders.recent):
+        if order.at <= at and not state_at(orders, order, at) & _NOT_COUNTED:
+            return order
+    return None
 
 
-def completed_gaps(orders: Orders) -> tuple[int, int]:
-    """`(gaps between purchase days, their sum in days)`. Orders of one day are one purchase."""
-    bought = [orders.days[i] for i in range(0, len(orders.days), 3) if orders.days[i + 1] > 0]
-    number = orders.past_days + len(bought)
+def state_at(orders: Orders, order: Order, at: int) -> int:
+    """The bits of OrderState that an order had at `at`. Its news have to be in the order of their times."""
+    state = order.state
+    if orders.news:
+        mark = recent.digest(order.id)
+        for news in orders.news:
+            if news.at > at and news.mark == mark:
+                state ^= news.bits
+    return state
+
+
+def refunded_at(orders: Orders, order: Order, at: int) -> bool:
+    """Whether any of an order's money had gone back by `at`."""
+    number = len(order.refunds) // _MARK_BYTES
+    if number and orders.news:
+        mark = recent.digest(order.id)
+        number -= sum(news.refunds for news in orders.news if news.at > at and news.mark == mark)
+    return number > 0
+
+
+def completed_gaps(orders: Orders, at: int) -> tuple[int, int]:
+    """`(gaps between purchase days up to at, their sum in days)`. Orders of one local day are one purchase."""
+    days = sorted(
+        {
+            order.day
+            for order in orders.recent
+            if order.day > orders.past_last
+            and order.at <= at
+            and not (state_at(orders, order, at) if orders.news else order.state) & _NOT_COUNTED
+        }
+    )
+    number = orders.past_days + len(days)
     if number < 2:
         return 0, 0
-    first = orders.past_first if orders.past_days else bought[0]
-    last = bought[-1] if bought else orders.past_last
-    return number - 1, last - first
+    first = orders.past_first if orders.past_days else days[0]
+    return number - 1, (days[-1] if days else orders.past_last) - first
 
 
-def expected_gap(orders: Orders, prior: int) -> int:
-    """Milliseconds between two orders to be expected of this person: own gaps, shrunk to the prior as two gaps are."""
-    number, days = completed_gaps(orders)
+def expected_gap(orders: Orders, prior: int, at: int) -> int:
+    """Milliseconds to be expected between two orders, as of `at`: own gaps, and the prior as two gaps more."""
+    number, days = completed_gaps(orders, at)
     return (2 * prior + days * DAY) // (2 + number)
 
 
@@ -132,9 +181,8 @@ def _purchase(orders: Orders, known: Order | None, arrived: Arrived) -> Taken | 
     if known is not None:
         if event.revision <= known.revision:
             return DUPLICATE
-        revised = replace(
-            known, revision=event.revision, value=arrived.worth, category=dearest_category(event) or known.category
-        )
+        # The category stays as first told: it has set when this customer is to be won back.
+        revised = replace(known, revision=event.revision, value=arrived.worth)
         return Taken(_exchanged(orders, known, revised), new=False)
     if arrived.order_mark in _marks(orders.marks):
         return DUPLICATE
@@ -149,30 +197,53 @@ def _purchase(orders: Orders, known: Order | None, arrived: Arrived) -> Taken | 
         if early.order_id == order.id:
             order = _refunded(order, early.value, early.mark)
     waiting = tuple(early for early in waiting if early.order_id != order.id)
-    recent, horizon = list(orders.recent), orders.horizon
-    recent.insert(bisect_right([(o.at, o.id) for o in recent], (order.at, order.id)), order)
-    while len(recent) > MAX_ORDERS:
-        horizon = max(horizon, recent.pop(0).at)
-    grown = replace(orders, recent=tuple(recent), horizon=horizon, early=waiting, day=max(orders.day, arrived.day))
-    return Taken(_forget(_booked(grown, order, 1)), new=True)
+    place = bisect_right([(o.at, o.id) for o in orders.recent], (order.at, order.id))
+    grown = replace(
+        orders,
+        recent=(*orders.recent[:place], order, *orders.recent[place:]),
+        early=waiting,
+        day=max(orders.day, arrived.day),
+    )
+    return Taken(_without_oldest(_forget(_booked(grown, order, 1))), new=True)
+
+
+def _without_oldest(orders: Orders) -> Orders:
+    """Let the oldest order go where there are too many; the last one-off order stays, however many renewals follow."""
+    known = orders.recent
+    if len(known) <= MAX_ORDERS:
+        return orders
+    place = int(known[0] is last_order(orders))
+    gone = known[place]
+    orders = replace(orders, recent=(*known[:place], *known[place + 1 :]), horizon=max(orders.horizon, gone.at))
+    if gone.state & _NOT_COUNTED or gone.day <= orders.past_last:
+        return orders
+    return replace(
+        orders,
+        past_days=orders.past_days + 1,
+        past_first=orders.past_first or gone.day,
+        past_last=gone.day,
+    )
 
 
 def dearest_category(event: OrderRow) -> str:
     """Category of the line of an order that costs most; the first of equals."""
-    best, price = "", -1
-    for line in event.lines:
-        if line.price * line.quantity > price and line.category:
-            best, price = line.category, line.price * line.quantity
-    return best
+    dearest = max(event.lines, key=lambda line: max(line.price, 0) * line.quantity, default=None)
+    return "" if dearest is None else dearest.category
 
 
 def _refunded(order: Order, worth: int, mark: bytes) -> Order:
     return replace(
         order,
-        refunded=min(order.value, order.refunded + worth),
+        refunded=order.refunded + worth,
         refunds=(order.refunds + mark)[-MAX_REFUNDS * _MARK_BYTES :],
         state=order.state & ~OrderState.RETURNING,
     )
+
+
+def _refund_mark(arrived: Arrived) -> bytes:
+    """Which refund of its order it is: its revision where the shop numbers them, else its event id."""
+    revision = arrived.event.revision
+    return recent.digest(f"revision {revision}") if revision else arrived.event_mark
 
 
 def _waiting(orders: Orders, clock: int) -> tuple[EarlyRefund, ...]:
@@ -180,8 +251,8 @@ def _waiting(orders: Orders, clock: int) -> tuple[EarlyRefund, ...]:
 
 
 def _exchanged(orders: Orders, known: Order, changed: Order) -> Orders:
-    recent = tuple(changed if order is known else order for order in orders.recent)
-    return _booked(_booked(replace(orders, recent=recent), known, -1), changed, 1)
+    exchanged = tuple(changed if order is known else order for order in orders.recent)
+    return _forget(_booked(_booked(replace(orders, recent=exchanged), known, -1), changed, 1))
 
 
 def _booked(orders: Orders, order: Order, sign: int) -> Orders:
@@ -189,7 +260,7 @@ def _booked(orders: Orders, order: Order, sign: int) -> Orders:
     if order.state & OrderState.CANCELLED:
         return orders
     count = 0 if order.state & OrderState.RENEWAL else sign
-    money = sign * (order.value - order.refunded)
+    money = sign * max(0, order.value - order.refunded)
     days = list(orders.days)
     place = next((i for i in range(0, len(days), 3) if days[i] >= order.day), len(days))
     if place < len(days) and days[place] == order.day:
@@ -203,21 +274,12 @@ def _booked(orders: Orders, order: Order, sign: int) -> Orders:
 
 
 def _forget(orders: Orders) -> Orders:
-    """Drop the days that no rolling sum needs any more; of their purchase days the number and the ends stay."""
+    """Drop the days that no rolling sum needs any more."""
     days, oldest = orders.days, orders.day - WINDOWS[-1]
     if not days or days[0] > oldest:
         return orders
     place = next((i for i in range(0, len(days), 3) if days[i] > oldest), len(days))
-    bought = [days[i] for i in range(0, place, 3) if days[i + 1] > 0]
-    if not bought:
-        return replace(orders, days=days[place:])
-    return replace(
-        orders,
-        days=days[place:],
-        past_days=orders.past_days + len(bought),
-        past_first=min(orders.past_first or bought[0], bought[0]),
-        past_last=max(orders.past_last, bought[-1]),
-    )
+    return replace(orders, days=days[place:])
 
 
 def _marks(marks: bytes) -> set[bytes]:

@@ -8,6 +8,7 @@ MAX_ORDERS = 8
 """Orders that may still be revised, cancelled or refunded."""
 
 MAX_EARLY = 4
+MAX_NEWS = 16
 WINDOWS = (30, 90, 365)
 """Days of the rolling sums."""
 
@@ -26,8 +27,9 @@ class OrderState(IntFlag):
 class Order(Struct, frozen=True, array_like=True, gc=False):
     """One order. `value` and what was `refunded` of it are minor units of the site's base currency.
 
-    `category` is that of its dearest line; `state` has the bits of OrderState; `day` is its local day. `refunds` holds
-    5-byte digests of the refunds that were taken, so that one told twice counts once.
+    `category` is that of its dearest line, as first told; `state` has the bits of OrderState; `day` is its local day.
+    `refunded` may be more than `value`. `refunds` holds 5-byte digests of the refunds that were taken, so that one told
+    twice counts once.
     """
 
     id: str
@@ -50,15 +52,28 @@ class EarlyRefund(Struct, frozen=True, array_like=True, gc=False):
     clock: int
 
 
+class OrderChange(Struct, frozen=True, array_like=True, gc=False):
+    """News of a known order that the clock had not passed when they were read.
+
+    `mark` is the digest of the order's id, `bits` are those of OrderState that changed, `refunds` how many were taken.
+    """
+
+    at: int
+    mark: bytes
+    bits: int
+    refunds: int = 0
+
+
 class Orders(Struct, frozen=True, array_like=True, gc=False):
     """Order facts of a person. Days are numbers as of `pipeline.profile.days`.
 
-    `recent` are the newest orders by time, the oldest first; `horizon` is the time of the newest that had to go: what
-    is not newer can no longer be told from a duplicate. `days` holds triples of day, number of one-off orders and
+    `recent` are the newest orders by time, the oldest first, and the last one-off order however old; `horizon` is the
+    time of the newest that had to go: what is not newer can no longer be told from a duplicate. `days` holds triples of day, number of one-off orders and
     money of that day, ascending, as long as a rolling sum may need them; `day` is the day for which the sums hold.
     `count` and `money` are totals of all time. Cancelled orders are in none of these, renewals in the money only.
-    `past_days` is how many days with one-off orders have left `days`, `past_first` and `past_last` the first and the
-    last of them. `marks` are 5-byte digests of orders of which nothing else is known.
+    `past_days` is how many days of one-off orders have left `recent` for good, `past_first` and `past_last` the first
+    and the last of them. `marks` are 5-byte digests of orders of which nothing else is known. `news` are what a look at
+    the facts as of an earlier time must leave out.
     """
 
     day: int = 0
@@ -72,3 +87,4 @@ class Orders(Struct, frozen=True, array_like=True, gc=False):
     past_last: int = 0
     early: tuple[EarlyRefund, ...] = ()
     marks: bytes = b""
+    news: tuple[OrderChange, ...] = ()
