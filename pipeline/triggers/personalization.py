@@ -86,13 +86,12 @@ def lapse(customer: Customer, site: SiteNow) -> int:
 
 
 def withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
-    """Cancel what was emitted and has not expired, if a word that was said at `at` does not permit it any more."""
+    """Cancel what was emitted and has not expired, if a word that was said at `at` took the permission away."""
     shown = customer.shown
     if shown is None or (told := shown.told) is None or not told.lasts:
         return []
-    expires = told.at + told.lasts
-    when = max(at, told.at)
-    if when >= expires or permitted(customer.grants, when, site.policy.permission):
+    expires, now = told.at + told.lasts, max(at, told.at, site.clock)
+    if at >= expires or permitted(customer.grants, now, site.policy.permission):
         return []
     customer.shown = replace(shown, told=replace(told, lasts=0))
     reason = Reason.WITHDRAWN

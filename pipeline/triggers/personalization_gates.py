@@ -33,7 +33,7 @@ _PROFILE = Purpose.PROFILE
 
 
 def refusal_of(customer: Customer, at: int, site: SiteNow) -> Refusal | None:
-    """Why nothing may be shown to a person at a time, None where something may."""
+    """Why nothing may be shown to a person at a time, None where something may. Permission is asked as of now."""
     policy = site.policy
     if not policy.personalization.enabled:
         return Refusal.DISABLED
@@ -41,7 +41,7 @@ def refusal_of(customer: Customer, at: int, site: SiteNow) -> Refusal | None:
         return Refusal.NOT_LIVE
     if customer.bot and abs(at - customer.bot) < BOT_MEMORY:
         return Refusal.BOT
-    if not permitted(customer.grants, at, policy.permission):
+    if not permitted(customer.grants, max(at, site.clock), policy.permission):
         return Refusal.NO_PERMISSION
     return None
 
