@@ -24,7 +24,7 @@ demo: $(KAFKA) ## Run the whole pipeline on two shops, or on a log of your own: 
 
 .PHONY: test
 test: $(KAFKA) ## Run the tests, on a real Kafka
-	$(BIN)/pytest -q -n $(WORKERS)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types, the direction of imports, schemas
@@ -47,6 +47,10 @@ chaos: $(KAFKA) ## Kill processes over and over and check that nothing is lost o
 .PHONY: schemas
 schemas: $(INSTALLED) ## Write the schemas from the types
 	$(BIN)/pipeline schema
+
+.PHONY: dashboard
+dashboard: $(INSTALLED) ## Write Grafana's dashboard
+	$(BIN)/python deploy/grafana/dashboard.py
 
 .PHONY: clean
 clean: ## Remove what was built here; Kafka's jars stay in the user's cache folder
