@@ -103,6 +103,21 @@ def test_prometheus_and_the_health_check_ask_where_the_process_listens(process: 
     assert f"http://127.0.0.1:{port}/readyz" in SERVICES[process]["healthcheck"]["test"][-1]
 
 
+def test_grafana_finds_its_dashboards_and_the_prometheus_beside_it() -> None:
+    targets = {target: ROOT / source for source, target, _ in mounts(SERVICES["grafana"])}
+    provisioning = targets["/etc/grafana/provisioning"]
+    for file in (provisioning / "dashboards").glob("*.yml"):
+        for provider in yaml.safe_load(file.read_text())["providers"]:
+            assert list(targets[provider["options"]["path"]].glob("*.json"))
+    urls = {
+        source["url"]
+        for file in (provisioning / "datasources").glob("*.yml")
+        for source in yaml.safe_load(file.read_text())["datasources"]
+    }
+    (port,) = SERVICES["prometheus"]["ports"]
+    assert urls == {f"http://prometheus:{port.rpartition(':')[2]}"}
+
+
 def test_nothing_listens_beyond_this_machine() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert ports
