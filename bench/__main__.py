@@ -6,13 +6,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import latency, naive, restoring, sizes, throughput
+from bench import latency, million, naive, restoring, sizes, throughput
 from bench.events import SKEWED, UNIFORM
 from bench.place import Place
 from bench.report import gates, say
 from pipeline.kafka.broker import free_port, start_broker
 
-PARTS = ("skewed", "uniform", "naive", "latency", "restore", "sizes")
+PARTS = ("skewed", "uniform", "naive", "latency", "restore", "sizes", "million")
 NAIVE_SHARE = 0.075
 """Plain Faust is too slow for all the events."""
 
@@ -32,7 +32,8 @@ def main() -> None:
 
 
 async def _run(bootstrap: str, folder: Path, events: int, parts: tuple[str, ...]) -> None:
-    places = {name: Place(bootstrap, folder, f"bench-{name}") for name in ("skewed", "uniform", "latency", "simulated")}
+    names = ("skewed", "uniform", "latency", "simulated", "million")
+    places = {name: Place(bootstrap, folder, f"bench-{name}") for name in names}
     if "skewed" in parts or "naive" in parts:
         skewed = await throughput.measure(places["skewed"], "skewed", SKEWED, events)
         if "sizes" in parts:
@@ -42,11 +43,13 @@ async def _run(bootstrap: str, folder: Path, events: int, parts: tuple[str, ...]
     if "uniform" in parts or "restore" in parts:
         uniform = await throughput.measure(places["uniform"], "uniform", UNIFORM, events)
         if "restore" in parts:
-            await restoring.measure(places["uniform"], uniform, folder)
+            await restoring.measure(places["uniform"], uniform, folder, "uniform")
     if "sizes" in parts:
         await sizes.measure(places["simulated"], await sizes.simulate(places["simulated"]), "simulated")
     if "latency" in parts:
         await latency.measure(places["latency"])
+    if "million" in parts:
+        await million.measure(places["million"], folder)
 
 
 if __name__ == "__main__":

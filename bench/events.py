@@ -47,10 +47,13 @@ class Sent(NamedTuple):
 
 
 class Crowd(NamedTuple):
-    """How many people there are, and the exponent of Zipf's law for their shares; 0 gives each the same."""
+    """How many people there are, and the exponent of Zipf's law for their shares; 0 gives each the same.
+
+    Without an exponent they come one after the other.
+    """
 
     people: int
-    exponent: float
+    exponent: float | None
 
 
 SKEWED = Crowd(20_000, 1.1)
@@ -61,11 +64,14 @@ def stream(count: int, crowd: Crowd, first_ms: int, last_ms: int, seed: int = 7)
     """`count` events, evenly spread in time, in order."""
     random = Random(seed)
     kinds, weights = list(_KINDS), list(accumulate(_KINDS.values()))
-    shares = list(accumulate(1 / rank**crowd.exponent for rank in range(1, crowd.people + 1)))
+    shares = list(accumulate(1 / rank ** (crowd.exponent or 0) for rank in range(1, crowd.people + 1)))
     people = [_person(number, random) for number in random.sample(range(crowd.people), crowd.people)]
     products = [_product(number, random) for number in range(PRODUCTS)]
     for number in range(count):
-        key, envelope = random.choices(people, cum_weights=shares)[0]
+        if crowd.exponent is None:
+            key, envelope = people[number % crowd.people]
+        else:
+            key, envelope = random.choices(people, cum_weights=shares)[0]
         topic, kind = random.choices(kinds, cum_weights=weights)[0]
         at = first_ms + (last_ms - first_ms) * number // count
         event: dict[str, Any] = {"type": kind, "event_id": f"{random.getrandbits(128):032x}", **envelope}

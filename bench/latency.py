@@ -1,8 +1,10 @@
-"""From an event to what it causes: orders that cancel triggers, while 2,000 other events a second flow."""
+"""From an event to what it causes, while 2,000 other events a second flow.
+
+An order cancels a trigger; a view brings a personalization, and the profile in Redis.
+"""
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -12,8 +14,9 @@ from bench.events import SKEWED, Sent, stream
 from bench.place import PARTITIONS, Place
 from bench.processes import Others
 from bench.report import figure, say
+from bench.watch import ProfileWatch
 from pipeline.config.durations import Millis
-from pipeline.config.namespace import DECISIONS, Mode
+from pipeline.config.namespace import DECISIONS, Mode, trigger_topic
 from pipeline.config.policy import CartPolicy, Policy, SitePolicy
 from pipeline.ingest.control import policy_record
 from pipeline.kafka.clients import connection
@@ -28,7 +31,10 @@ _encode = msgspec.json.encode
 
 
 async def measure(place: Place) -> None:
-    """Print p50 and p99 of: an order's CreateTime until a read-committed consumer has the cancellation."""
+    """Print p50 and p99 from an event's CreateTime until a reader has what it caused.
+
+    Readers are a read-committed consumer of Kafka, and a client that Redis tells of each profile written.
+    """
     namespace = await place.create(Mode.LIVE)
     arguments = connection(place.settings.kafka)
     producer = AIOKafkaProducer(**arguments, linger_ms=0)
@@ -38,32 +44,42 @@ async def measure(place: Place) -> None:
     await producer.start()
     await consumer.start()
     run = _Run(namespace.name, producer, consumer)
-    reading: asyncio.Task[None] | None = None
+    reading: list[asyncio.Task[None]] = []
     try:
         short = SitePolicy(cart=CartPolicy(steps=(Millis(2_000),)))
         key, value = policy_record(Policy({"*": SitePolicy(), SITE: short}))
         await producer.send_and_wait(namespace.topic("pipeline.control"), value, key=key, partition=0)
-        with place.ingest(), place.worker():
-            consumer.assign([TopicPartition(namespace.topic(DECISIONS), p) for p in range(PARTITIONS)])
-            reading = asyncio.create_task(run.read())
+        topics = [namespace.topic(DECISIONS), namespace.topic(trigger_topic("personalization"))]
+        consumer.assign([TopicPartition(topic, p) for topic in topics for p in range(PARTITIONS)])
+        with place.ingest(), place.worker(), place.redis() as url, place.serve(url):
+            profiles = ProfileWatch(url, SITE)
+            reading = [asyncio.create_task(run.read()), asyncio.create_task(profiles.read())]
             await run.prepare()
             others = Others()
             await run.flow()
-            figure("event_to_decision.other_cores", others.cores(), "cores")
+            figure("latency.other_cores", others.cores(), "cores")
             await asyncio.sleep(2)
     finally:
-        if reading is not None:
-            reading.cancel()
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
         await consumer.stop()
         await producer.stop()
-    taken = sorted(run.cancelled[p] - run.ordered[p] for p in run.cancelled if p in run.ordered)
-    say(f"latency: {len(taken)} of {SAMPLES} orders cancelled a trigger; background at {run.reached:,.0f} events/s")
+    say(f"latency: background at {run.reached:,.0f} events/s")
+    figure("latency.background", run.reached, "events/s")
+    _print("event_to_decision", run.ordered, run.cancelled)
+    _print("event_to_personalization", run.viewed, run.shown)
+    _print("event_to_redis", run.viewed, profiles.written(run.viewed))
+
+
+def _print(name: str, began: dict[str, float], ended: dict[str, float]) -> None:
+    taken = sorted(ended[person] - began[person] for person in began if person in ended)
+    say(f"{name}: {len(taken)} of {len(began)} seen")
     if len(taken) < SAMPLES * 0.9:
-        raise RuntimeError("too few decisions to judge the latency")
-    figure("event_to_decision.p50", taken[len(taken) // 2], "ms")
-    figure("event_to_decision.p99", taken[int(len(taken) * 0.99)], "ms")
-    figure("event_to_decision.samples", len(taken), "orders")
-    figure("event_to_decision.background", run.reached, "events/s")
+        raise RuntimeError("too few to judge the latency")
+    figure(f"{name}.p50", taken[len(taken) // 2], "ms")
+    figure(f"{name}.p99", taken[int(len(taken) * 0.99)], "ms")
+    figure(f"{name}.samples", len(taken), "events")
 
 
 class _Run:
@@ -74,28 +90,34 @@ class _Run:
         self._emitted: set[str] = set()
         self.ordered: dict[str, float] = {}
         self.cancelled: dict[str, float] = {}
+        self.viewed: dict[str, float] = {}
+        self.shown: dict[str, float] = {}
         self.reached = 0.0
 
     async def read(self) -> None:
-        """Note when which decision is here."""
+        """Note when which decision or personalization is here."""
         while True:
             polled = await self._consumer.getmany(timeout_ms=100)
             now = time.time() * 1000
             for record in (record for records in polled.values() for record in records):
-                decision = msgspec.json.decode(record.value)
-                if decision["site_id"] == SITE and decision["outcome"] == "emitted":
-                    self._emitted.add(decision["customer_id"])
-                elif decision["site_id"] == SITE and decision["outcome"] == "cancelled":
-                    self.cancelled[decision["customer_id"]] = now
+                value = msgspec.json.decode(record.value)
+                if "specversion" in value:
+                    self.shown.setdefault(value["data"].get("anonymous_id", ""), now)
+                elif value["site_id"] == SITE and value["outcome"] == "emitted" and "customer_id" in value:
+                    self._emitted.add(value["customer_id"])
+                elif value["site_id"] == SITE and value["outcome"] == "cancelled":
+                    self.cancelled[value["customer_id"]] = now
 
     async def prepare(self) -> None:
-        """Carts of people who allow email, until a trigger has gone out for each."""
+        """Carts of people who allow email, until a trigger has gone out for each; and the first view of visitors."""
         people = [f"person-{number}" for number in range(SAMPLES)]
         for kind, more in (("consent_update", _GRANT), ("add_to_cart", _CART)):
             topic = "shop.customers" if kind == "consent_update" else "shop.carts"
             for person in people:
-                await self._event(topic, kind, person, more)
+                await self._event(topic, kind, {"customer_id": person}, more)
             await asyncio.sleep(1)
+        for number in range(SAMPLES):
+            await self._event("shop.clicks", "page_view", {"anonymous_id": f"visitor-{number}"}, _VISIT)
         deadline = time.monotonic() + 60
         while len(self._emitted) < SAMPLES:
             if time.monotonic() > deadline:
@@ -103,10 +125,10 @@ class _Run:
             await asyncio.sleep(0.1)
 
     async def flow(self) -> None:
-        """The background, and the orders evenly among it."""
+        """The background, and evenly among it the orders and the views."""
         now = time.time_ns() // 1_000_000
         background = list(stream(RATE * SECONDS, SKEWED, now, now + SECONDS * 1000, seed=11))
-        started, sent, orders = time.monotonic(), 0, self._orders()
+        started, sent, numbers = time.monotonic(), 0, iter(range(SAMPLES))
         next_order, gap = started + 5, (SECONDS - 6) / SAMPLES  # the first seconds warm up
         while sent < len(background):
             now_s = time.monotonic()
@@ -114,22 +136,24 @@ class _Run:
             for event in background[sent:goal]:
                 await self._send(event)
             sent = goal
-            while now_s >= next_order and (order := next(orders, None)) is not None:
-                self.ordered[order[0]] = time.time() * 1000
-                await self._event("shop.orders", "purchase", *order)
+            while now_s >= next_order and (number := next(numbers, None)) is not None:
+                person, visitor = f"person-{number}", f"visitor-{number}"
+                order = {"order_id": f"o-{number}", "value": 1999, "currency": "EUR"}
+                self.ordered[person] = time.time() * 1000
+                await self._event("shop.orders", "purchase", {"customer_id": person}, order)
+                self.viewed[visitor] = time.time() * 1000
+                await self._event("shop.clicks", "view_item", {"anonymous_id": visitor}, _VISIT | _CART)
                 next_order += gap
             await asyncio.sleep(SLICE)
         self.reached = sent / (time.monotonic() - started)
 
-    def _orders(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for number in range(SAMPLES):
-            yield f"person-{number}", {"order_id": f"o-{number}", "value": 1999, "currency": "EUR"}
-
-    async def _event(self, topic: str, kind: str, person: str, more: dict[str, Any]) -> None:
+    async def _event(self, topic: str, kind: str, who: dict[str, str], more: dict[str, Any]) -> None:
         at = time.time_ns() // 1_000_000
-        event = {"type": kind, "event_id": f"{kind}-{person}", "site_id": SITE, "customer_id": person}
+        name = next(iter(who.values()))
+        event = {"type": kind, "event_id": f"{kind}-{name}", "site_id": SITE} | who
+        letter = "c" if "customer_id" in who else "a"
         value = _encode(event | {"occurred_at": at} | more)
-        await self._send(Sent(at, topic, f"{SITE}|c|{person}".encode(), value))
+        await self._send(Sent(at, topic, f"{SITE}|{letter}|{name}".encode(), value))
 
     async def _send(self, event: Sent) -> None:
         partition = partition_of(event.key.decode(), PARTITIONS)
@@ -138,4 +162,5 @@ class _Run:
 
 
 _GRANT = {"purpose": "marketing_message", "channel": "email", "status": "granted"}
+_VISIT = {"context": {"consent": {"analytics_storage": "granted", "personalization_storage": "granted"}}}
 _CART = {"items": [{"item_id": "sku-1", "item_category": "kind-1", "price": 1999}], "currency": "EUR"}

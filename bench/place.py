@@ -1,11 +1,15 @@
 """Where the bench works: its own broker and folder, and namespaces in it with the processes of the pipeline."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.processes import Child
 from pipeline.config.namespace import Mode, Namespace
 from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings, TopicSettings, WorkerSettings
 from pipeline.kafka import topics
+from pipeline.kafka.broker import free_port
+from pipeline.serve.valkey import start_valkey
 
 PARTITIONS = 4
 
@@ -35,6 +39,17 @@ class Place:
     def ingest(self) -> Child:
         """Start ingest."""
         return Child(["pipeline", "ingest"], self._environment, self._folder / f"{self.name}-ingest.log")
+
+    @contextmanager
+    def redis(self) -> Iterator[str]:
+        """Run a Valkey; gives its URL."""
+        with start_valkey(free_port()) as valkey:
+            yield valkey.url
+
+    def serve(self, url: str) -> Child:
+        """Start serve on a Redis."""
+        environment = self._environment | {"REDIS_URL": url}
+        return Child(["pipeline", "serve"], environment, self._folder / f"{self.name}-serve.log")
 
     def worker(self, data_dir: Path | None = None) -> Child:
         """Start a worker, in a folder of its own where one is given."""

@@ -15,7 +15,7 @@ from typing import Self
 import psutil
 
 SAMPLE = 0.05
-PATIENCE = 180.0
+PATIENCE = 300.0
 
 Progress = list[tuple[float, int]]
 """Wall time in epoch milliseconds, and the events that were done by then, ascending."""
@@ -55,6 +55,10 @@ class Child:
         """Note the CPU time so far."""
         used = self._counters.cpu_times()
         self.samples.append((time.time() * 1000, used.user + used.system))
+
+    def resident(self) -> int:
+        """Bytes of memory that it has now."""
+        return int(self._counters.memory_info().rss)
 
     def output(self) -> str:
         """What the process has written."""

@@ -5,11 +5,14 @@ import sys
 
 LIMITS = {
     "ingest": ("ingest.skewed.cpu", "<=", 7.0),
-    "engine_skewed": ("engine.skewed.cpu", "<=", 12.0),
-    "engine_uniform": ("engine.uniform.cpu", "<=", 30.0),
+    "engine_skewed": ("engine.skewed.cpu", "<=", 15.0),
+    "engine_uniform": ("engine.uniform.cpu", "<=", 35.0),
     "both_hops_vs_naive_faust": ("both_hops_vs_naive_faust", ">=", 10.0),
-    "latency_p99": ("event_to_decision.p99", "<=", 100.0),
-    "restore": ("restore.rows", ">=", 50_000.0),
+    "order_p99": ("event_to_decision.p99", "<=", 100.0),
+    "personalization_p99": ("event_to_personalization.p99", "<=", 100.0),
+    "redis_p99": ("event_to_redis.p99", "<=", 150.0),
+    "customer_bytes": ("customer_bytes.simulated.p50", "<=", 500.0),
+    "restore": ("restore.uniform.rows", ">=", 50_000.0),
 }
 """Gate: figure, direction, limit."""
 

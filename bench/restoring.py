@@ -13,11 +13,12 @@ from pipeline.config.namespace import Namespace
 _LINE = re.compile(r"(\d+):(\d+):([\d,]+) .*: (\d+) rows restored in ([\d.]+) s")
 
 
-async def measure(place: Place, namespace: Namespace, folder: Path) -> None:
-    """Print rows/s over all partitions, which one process restores at the same time."""
-    with place.worker(folder / "restored") as worker:
+async def measure(place: Place, namespace: Namespace, folder: Path, label: str) -> None:
+    """Print rows/s over all partitions, which one process restores at the same time, and its memory then."""
+    with place.worker(folder / f"restored-{label}") as worker:
         await worker.until(partial(_restored, worker))
         await worker.until(partial(kafka.folded, place.settings, namespace))
+        figure(f"restore.{label}.rss", worker.resident() / 1e6, "MB")
     spans = []
     rows = 0
     for hours, minutes, seconds, number, took in _LINE.findall(worker.output()):
@@ -26,7 +27,8 @@ async def measure(place: Place, namespace: Namespace, folder: Path) -> None:
         rows += int(number)
     elapsed = max(ended for _, ended in spans) - min(began for began, _ in spans)
     say(f"restore: {rows:,} rows in {elapsed:.2f} s")
-    figure("restore.rows", rows / elapsed, "rows/s")
+    figure(f"restore.{label}.seconds", elapsed, "s")
+    figure(f"restore.{label}.rows", rows / elapsed, "rows/s")
 
 
 async def _restored(worker: Child) -> bool:

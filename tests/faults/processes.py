@@ -19,10 +19,20 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from pipeline.config.durations import DAY, HOUR, MINUTE, Millis
-from pipeline.config.namespace import CHANGELOG, CLOCKED_SOURCES, DECISIONS, LOG, REJECTS, Mode, trigger_topic
+from pipeline.config.namespace import (
+    CHANGELOG,
+    CLOCKED_SOURCES,
+    DECISIONS,
+    LOG,
+    REJECTS,
+    TRIGGER_KINDS,
+    Mode,
+    trigger_topic,
+)
 from pipeline.config.policy import ANY_SITE, CartPolicy, OrderPolicy, Policy, SitePolicy
 from pipeline.config.settings import Settings
 from pipeline.ingest.control import policy_record
+from pipeline.kafka.broker import free_port
 from pipeline.kafka.clients import connection, reader
 from pipeline.kafka.topics import CONTROL, apply, read_namespace
 from pipeline.log.frames import decode_frame
@@ -30,6 +40,7 @@ from pipeline.log.rejects import Reject
 from pipeline.replay.history import History, Span, simulated
 from pipeline.replay.pace import RealTime
 from pipeline.replay.publish import publish
+from pipeline.serve.valkey import ValkeyProcess, start_valkey
 from pipeline.simulator.happening import CATALOG, Happening
 from pipeline.simulator.parameters import Habits, SimulatedShop
 from pipeline.state.partition import CLOCK_KEY, POSITION_KEY, decode_clock, decode_position
@@ -199,6 +210,7 @@ class Stage:
         self.folder = folder / self.name
         self.folder.mkdir(parents=True)
         self.processes: list[Process] = []
+        self.redis: ValkeyProcess | None = None
         self.published: list[Happening] = []
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))} | {
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
@@ -220,6 +232,8 @@ class Stage:
                 process.kill()
             tail = "\n".join(process.text().splitlines()[-40:])
             print(f"--- {process.name}, exits {process.exits}\n{tail}")  # noqa: T201  # shown where the test has failed
+        if self.redis is not None:
+            self.redis.stop()
 
     # -- processes -----------------------------------------------------------------------------------------------
 
@@ -236,6 +250,20 @@ class Stage:
 
     def ingest(self, name: str = "ingest", module: str = "pipeline", **environment: str) -> Process:
         return self.start(name, "ingest", module, **environment)
+
+    def serve(self, name: str = "serve", **environment: str) -> Process:
+        """Start `pipeline serve`; all of a stage share one Valkey."""
+        if self.redis is None:
+            self.restart_redis()
+        return self.start(name, "serve", **environment)
+
+    def restart_redis(self) -> None:
+        """Start a Valkey that holds nothing, on the port of the one before, which is killed."""
+        port = free_port() if self.redis is None else self.redis.port
+        if self.redis is not None:
+            self.redis.kill()
+        self.redis = start_valkey(port)
+        self._environment["REDIS_URL"] = self.redis.url
 
     def tend(self) -> None:
         """What a supervisor does: start again what ended by itself."""
@@ -319,7 +347,9 @@ class Stage:
         return [json.loads(record.value) for record in self.records(DECISIONS)]
 
     def triggers(self) -> list[dict[str, Any]]:
-        return [json.loads(record.value) for record in self.records(trigger_topic("cart_abandoned"))]
+        """Of all kinds."""
+        topics = [trigger_topic(kind) for kind in TRIGGER_KINDS]
+        return [json.loads(record.value) for topic in topics for record in self.records(topic)]
 
     def rejects(self) -> list[Reject]:
         """What was refused; without the notes of what was replayed."""
@@ -390,21 +420,31 @@ class Stage:
         return Rules(tuple(map(int, cart.steps)), cart.min_value, int(cart.expires_after), int(cart.offline_lag))
 
     def judge(self, clock: int, some: int = 10, verify: bool = True) -> list[dict[str, Any]]:
-        """Everything decided once, and as the oracle says; verify agrees. Returns the decisions."""
+        """Everything decided once, and carts as the oracle says; verify agrees, and so does Redis where it is served.
+
+        Returns the decisions.
+        """
         decisions, triggers = self.decisions(), self.triggers()
         twice = doubled(d["decision_id"] for d in decisions) + doubled(t["id"] for t in triggers)
         assert not twice, f"written twice: {twice}"
         unread = self.unread()
         assert not unread, f"{len(unread)} source records are not in the log: {unread[:10]}"
         expected = expect(inputs(self.published), self.rules(), clock)
-        differences = judge(decisions, expected)
+        differences = judge([d for d in decisions if d["kind"] == "cart_abandoned"], expected)
         assert not differences, "\n".join([f"{len(differences)} of {len(expected)} differ", *differences[:10]])
         outcomes = Counter(d["outcome"] for d in decisions)
         assert outcomes["emitted"] + outcomes["cancelled"] == len(triggers)
         assert outcomes["emitted"] >= some, f"too few to tell: {outcomes}"
         if verify:
             self.verify()
+        if self.redis is not None:
+            self.check_view()
         return decisions
+
+    def check_view(self) -> None:
+        """`pipeline serve --check` finds nothing: Redis is what the changelog and the trigger topics say."""
+        done = self.run("serve", "--check")
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def verify(self) -> None:
         """`pipeline verify` finds nothing."""

@@ -1,18 +1,23 @@
-"""Processes killed at any moment: nothing is lost, nothing is doubled."""
+"""Processes killed at any moment: nothing is lost, nothing is doubled, of any kind of trigger; and Redis agrees."""
 
 import os
 import random
 import time
+from collections import Counter
 
 import pytest
 
+from pipeline.config.durations import DAY
 from tests.faults.processes import SETTLE, Stage, a_shop
+
+LONG = 200 * DAY
+"""Long enough that customers come back, or have to be won back."""
 
 
 def kill_while_events_flow(stage: Stage, seed: int, sessions: int, seconds: float, shortest: float) -> None:
     chance = random.Random(seed)
-    history = a_shop(sessions, seed=seed)
-    processes = [stage.worker(), stage.ingest()]
+    history = a_shop(sessions, seed=seed, duration_ms=LONG, customers=sessions // 5)
+    processes = [stage.worker(), stage.ingest(), stage.serve()]
     feed = stage.feed(history, seconds)
     kills = 0
     while feed.flowing():
@@ -27,10 +32,12 @@ def kill_while_events_flow(stage: Stage, seed: int, sessions: int, seconds: floa
     assert kills >= 2
     clock = history.span.last_ms + SETTLE
     stage.settle(clock)
-    stage.judge(clock)
+    decisions = stage.judge(clock)
+    emitted = Counter(d["kind"] for d in decisions if d["outcome"] == "emitted")
+    assert min(emitted[kind] for kind in ("cart_abandoned", "win_back", "personalization")) >= 10, emitted
 
 
-def test_kill_9_of_worker_and_ingest(stage_of) -> None:
+def test_kill_9_of_worker_ingest_and_serve(stage_of) -> None:
     kill_while_events_flow(stage_of(), seed=1, sessions=1_000, seconds=14, shortest=2)
 
 
@@ -38,3 +45,16 @@ def test_kill_9_of_worker_and_ingest(stage_of) -> None:
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CHAOS_ROUNDS", "3"))))
 def test_many_kills(stage_of, seed: int) -> None:
     kill_while_events_flow(stage_of(partitions=4), seed=100 + seed, sessions=10_000, seconds=90, shortest=4)
+
+
+def test_redis_killed_and_emptied_is_filled_again_while_events_flow(stage_of) -> None:
+    stage: Stage = stage_of()
+    history = a_shop(400, seed=5)
+    stage.worker(), stage.ingest(), stage.serve("serve-1"), stage.serve("serve-2")
+    feed = stage.feed(history, 8)
+    time.sleep(4)
+    stage.restart_redis()
+    feed.join()
+    clock = history.span.last_ms + SETTLE
+    stage.settle(clock)
+    stage.judge(clock)
