@@ -7,14 +7,14 @@ OTHER_SITES = "other"
 
 
 class SiteLabels:
-    """Gives each site its label, OTHER_SITES to those beyond MAX_SITES."""
+    """Gives each site its label, OTHER_SITES to those beyond MAX_SITES, none where there is no site."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def of(self, site: str) -> str:
         """The label of a site."""
-        if site not in self._known:
+        if site and site not in self._known:
             if len(self._known) >= MAX_SITES:
                 return OTHER_SITES
             self._known.add(site)

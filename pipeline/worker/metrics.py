@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pipeline.config.namespace import DECISIONS, LOG, Mode, Namespace
 from pipeline.engine.outputs import Output
-from pipeline.engine.partition import NO_SOURCE, Batch
+from pipeline.engine.partition import Batch
 from pipeline.log.rows import Report
 from pipeline.monitor.labels import SiteLabels
 from pipeline.state.partition import Clock
@@ -19,6 +19,7 @@ from pipeline.triggers.contract import Kind, Outcome, Reason
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LATENESS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 _OUTCOMES = ("commit", "abort", "fenced")
+_RESULTS = {report.value: report.name.lower() for report in Report}
 
 
 class WorkerMetrics:
@@ -28,6 +29,7 @@ class WorkerMetrics:
         self._namespace = namespace
         self._mode = namespace.mode.value
         self._live = namespace.mode is Mode.LIVE
+        self._topics = {number: source.topic for number, source in enumerate(namespace.sources)}
         self._discarded = Counter(
             "pipeline_events_discarded_total", "Events not used.", ["topic", "reason"], registry=registry
         )
@@ -168,10 +170,9 @@ class WorkerMetrics:
         """Count what a transaction made true."""
         now = time.time()
         for (source, reason), number in batch.discarded.items():
-            topic = LOG if source == NO_SOURCE else self._namespace.sources[source].topic
-            self._discarded.labels(topic, reason).inc(number)
+            self._discarded.labels(self._topics.get(source, LOG), reason).inc(number)
         for (channel, report), number in batch.messages.items():
-            self._messages.labels(channel, Report(report).name.lower()).inc(number)
+            self._messages.labels(channel, _RESULTS.get(report, "other")).inc(number)
         for output in batch.outputs:
             if output.topic == DECISIONS:
                 self._decisions.labels(output.kind.value, output.outcome.value, output.reason, self._mode).inc()

@@ -52,6 +52,18 @@ def test_an_ingest_that_hangs_is_no_longer_alive(settings_of: Callable[..., Sett
         assert reason.startswith("the loop has not turned for ")
 
 
+def test_a_worker_is_ready_once_its_partitions_are_restored(
+    settings_of: Callable[..., Settings], tmp_path: Path
+) -> None:
+    port = free_port()
+    with Stage(settings_of(), tmp_path, patient(), Mode.LIVE) as stage:
+        slow = {"FAULT_SECONDS": "3", "PIPELINE_METRICS_WORKER_PORT": str(port)}
+        stage.worker(module="tests.faults.slow_worker", **slow)
+        for missing in (["it has not joined its consumer group"], ["partitions that are not restored: 0, 1"], []):
+            wait(lambda missing=missing: ask(port, "readyz")["missing"] == missing)
+        assert ask(port, "healthz")["ok"]
+
+
 def test_a_port_that_is_taken_ends_a_process_with_one_line(
     settings_of: Callable[..., Settings], tmp_path: Path
 ) -> None:

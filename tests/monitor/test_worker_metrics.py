@@ -124,6 +124,7 @@ def test_sites_beyond_the_bound_share_a_label() -> None:
     assert [labels.of(f"shop-{i}") for i in range(MAX_SITES)] == [f"shop-{i}" for i in range(MAX_SITES)]
     assert labels.of("one-more") == OTHER_SITES
     assert labels.of("shop-7") == "shop-7"
+    assert labels.of("") == ""
 
 
 def test_sites_of_the_shared_label_are_held_until_none_of_them_is() -> None:
@@ -137,12 +138,13 @@ def test_sites_of_the_shared_label_are_held_until_none_of_them_is() -> None:
 def test_each_decision_is_counted_by_its_outcome_and_each_discard_by_its_feed() -> None:
     watched = Watched()
     emitted = output(Outcome.EMITTED, Reason.SILENT, DECISIONS)
-    discarded = {(ORDERS, "duplicate"): 4, (NO_SOURCE, "timer_error"): 1}
+    discarded = {(ORDERS, "duplicate"): 4, (NO_SOURCE, "timer_error"): 1, (10_000, "too_late"): 2}
     watched.metrics.committed(batch(emitted, emitted, discarded=discarded))
     decisions = {"kind": KIND.value, "outcome": "emitted", "reason": "silent", "mode": "live"}
     assert watched.value("decisions_total", **decisions) == 2
     assert watched.value("events_discarded_total", topic="shop.orders", reason="duplicate") == 4
     assert watched.value("events_discarded_total", topic="pipeline.log", reason="timer_error") == 1
+    assert watched.value("events_discarded_total", topic="pipeline.log", reason="too_late") == 2  # a source made since
     assert watched.value("messages_total", channel="email", result="sent") == 2
 
 
