@@ -128,7 +128,7 @@ def _judge(customer: Customer, person: str, episode: str, at: int, site: SiteNow
     lasts = int(site.policy.personalization.expires_after)
     expires = at + lasts
     if expires <= site.clock:
-        customer.shown = Shown(0, shown.searches, None, told)
+        customer.shown = Shown(shown.refused, shown.searches, None, told)
         return [Verdict(KIND, Outcome.EXPIRED, Reason.EXPIRED, episode, _STEP, at, at, expires, _CHANNEL)]
     action = action or unhurried(customer, person, standing, told, at, site)
     prompted = at if action in PROMPTS else NEVER if told is None else told.prompted
