@@ -220,6 +220,35 @@ def test_the_alerts_say_what_is_wrong_and_nothing_else(watched: Watched) -> None
     assert active.keys() <= {"OrdersSilent", "MailAfterOrder", "DiscardsHigh", "ComplaintsHigh", "LatencySLO"}
 
 
+HAPPENED = (
+    'pipeline_rebalances_total{process="ingest"} >= 1',
+    'pipeline_rebalances_total{process="worker"} >= 1',
+    'sum(pipeline_events_received_total{topic="shop.carts",site="shop"}) == 3',
+    'pipeline_events_discarded_total{topic="shop.clicks",reason="not_json",process="ingest"} == 1',
+    'pipeline_events_discarded_total{topic="shop.carts",reason="duplicate",process="worker"} == 1',
+    'pipeline_decisions_total{kind="cart_abandoned",outcome="suppressed",reason="no_permission",mode="live"} == 1',
+    'pipeline_decisions_total{kind="cart_abandoned",outcome="held",reason="orders_silent",mode="live"} == 1',
+    'pipeline_triggers_cancelled_total{kind="cart_abandoned",reason="ordered",after_send="true"} == 1',
+    'pipeline_messages_after_order_total{kind="cart_abandoned"} == 1',
+    'pipeline_messages_total{channel="email",result="sent"} == 1',
+    'pipeline_event_to_trigger_seconds_count{kind="cart_abandoned"} >= 1',
+    'pipeline_timer_lateness_seconds_count{kind="cart_abandoned"} >= 1',
+    'sum(pipeline_transactions_total{outcome="commit"}) >= 4',
+    "count(pipeline_restore_remaining_rows == 0) == 2",
+    "min(pipeline_state_bytes) > 0",
+    "max(pipeline_log_clock_lag_seconds) < 30",
+    "max(pipeline_source_watermark_lag_seconds) < 30",
+    'max(time() - pipeline_site_last_event_timestamp_seconds{site="shop",topic="shop.orders"}) < 120',
+    "pipeline_verify_differences == 0",
+)
+
+
+@needs_prometheus
+@pytest.mark.parametrize("fact", HAPPENED)
+def test_what_happened_is_counted(watched: Watched, fact: str) -> None:
+    assert watched.prometheus.query(fact)
+
+
 @needs_prometheus
 def test_no_metric_names_a_person(watched: Watched) -> None:
     for process in watched.ports:
