@@ -68,12 +68,12 @@ class Orders(Struct, frozen=True, array_like=True, gc=False):
     """Order facts of a person. Days are numbers as of `pipeline.profile.days`.
 
     `recent` are the newest orders by time, the oldest first, and the last one-off order however old; `horizon` is the
-    time of the newest that had to go: what is not newer can no longer be told from a duplicate. `days` holds triples of day, number of one-off orders and
-    money of that day, ascending, as long as a rolling sum may need them; `day` is the day for which the sums hold.
-    `count` and `money` are totals of all time. Cancelled orders are in none of these, renewals in the money only.
-    `past_days` is how many days of one-off orders have left `recent` for good, `past_first` and `past_last` the first
-    and the last of them. `marks` are 5-byte digests of orders of which nothing else is known. `news` are what a look at
-    the facts as of an earlier time must leave out.
+    time of the newest that had to go: what is not newer can no longer be told from a duplicate. `days` holds triples of
+    day, number of one-off orders and money of that day, ascending, as long as a rolling sum may need them; `day` is the
+    day for which the sums hold. `count` and `money` are totals of all time. Cancelled orders are in none of these,
+    renewals in the money only. `past_days` is how many days of one-off orders have left `recent` for good, `past_first`
+    and `past_last` the first and the last of them. `marks` are 5-byte digests of orders of which nothing else is known.
+    `news` are what a look at the facts as of an earlier time must leave out.
     """
 
     day: int = 0

@@ -70,7 +70,7 @@ def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
     while (step := next_step(customer, person, site.policy)) is not None and step.at <= site.clock:
         judged = judge(customer, win_back, step, site)
         if judged.verdict.outcome in (Outcome.HELD, Outcome.DEFERRED):
-            customer.win_back = win_back = _wait(win_back, step, judged, verdicts)
+            customer.win_back = win_back = _wait(win_back, step, judged, site, verdicts)
             if judged.verdict.outcome is Outcome.HELD:
                 break
         else:
@@ -226,8 +226,8 @@ def _overtaken(win_back: WinBack, waiting: Waiting, site: SiteNow, verdicts: lis
     return _decided(win_back, step, Judged(verdict))
 
 
-def _wait(win_back: WinBack, step: Step, judged: Judged, verdicts: list[Verdict]) -> WinBack:
-    """Keep a candidate for later; that it waits is said once."""
+def _wait(win_back: WinBack, step: Step, judged: Judged, site: SiteNow, verdicts: list[Verdict]) -> WinBack:
+    """Keep a candidate for later; that it waits is said once. For room in a minute it waits for the clock to go on."""
     held = judged.verdict.outcome is Outcome.HELD
     before = win_back.waiting
     was_held, was_deferred = (before.held, before.deferred) if before is not None else (False, False)
@@ -237,7 +237,7 @@ def _wait(win_back: WinBack, step: Step, judged: Judged, verdicts: list[Verdict]
         step.episode,
         step.variant,
         step.due,
-        judged.until,
+        max(judged.until, site.clock + 1) if judged.verdict.reason is Reason.RATE else judged.until,
         step.anchor,
         step.idle,
         was_held or held,

@@ -239,7 +239,7 @@ def next_order(life: Life, rules: Rules, anchor: Order, now: int, busy: int) -> 
     else:
         variant, span = "second_order", prior * 3 // 2
     due = anchor.at + max(14 * DAY, min(365 * DAY, span))
-    cancellations = [at for order in life.orders for at in told(life, order, "order_cancelled", now)]
+    cancellations = [min(at) for order in life.orders if (at := told(life, order, "order_cancelled", now))]
     if cancellations and max(cancellations) > anchor.at:
         due = max(due, max(cancellations) + 14 * DAY)
     episode = f"{anchor.id}:{variant}"

@@ -25,7 +25,7 @@ from tests.engine.harness import (
 from tests.oracle.cart_oracle import Input
 from tests.oracle.win_back_oracle import Expected, Rules, expect, judge
 
-WORLDS = int(os.environ.get("WORLDS", "300")) // 5
+WORLDS = int(os.environ.get("WORLDS", "300")) // 10
 BASE = 1_700_000_000_000
 SPAN = 900
 END = BASE + 2_000 * DAY
@@ -224,3 +224,15 @@ def test_every_framing_of_random_lives_decides_what_the_oracle_decides() -> None
         assert any(kind.endswith(verdict) for kind in seen), seen
     assert seen["deferred undelivered"], seen
     assert seen["deferred return_open"], seen
+
+
+def test_commits_and_restarts_change_no_byte() -> None:
+    for seed in range(WORLDS):
+        random = Random(10_000 + seed)
+        history, rules = random_history(random), random_rules(random)
+        policy = policy_of(rules, max_per_minute=random.choice([1, 2, 6_000]))
+        log = log_of(history, policy, random, *random.choice(FRAMINGS))
+        told = fold_log(log, random, commit=0).outputs
+        assert fold_log(log, random, commit=1, check=True).outputs == told
+        assert fold_log(log, random, commit=0.5, crash=0.5, cache=100).outputs == told
+        assert fold_log(log, random, commit=0.5, crash=1, lose=0.2).outputs == told
