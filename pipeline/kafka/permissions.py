@@ -80,8 +80,11 @@ async def _lacking(broker: AIOKafkaConnection, wanted: Sequence[Grant]) -> list[
 
 
 async def _permitted(broker: AIOKafkaConnection, topics: list[str]) -> dict[str, set[Operation]]:
-    """What we may do with each topic; those that do not exist are left out."""
-    answer = await broker.send(_MetadataRequest(topics))
+    """What we may do with each topic; those that do not exist are left out, and all by a broker that cannot tell."""
+    try:
+        answer = await broker.send(_MetadataRequest(topics))
+    except NotImplementedError:  # aiokafka, where the broker knows no version 8: Kafka has it since 2.3
+        return {}
     return {
         name: {operation for operation, bit in _BITS.items() if code == 0 and permitted & (1 << bit)}
         for code, name, *_, permitted in answer.topics

@@ -1,11 +1,8 @@
 """The image: small, pinned, run by nobody in particular."""
 
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 from tests.deploy.known import ROOT, pinned, settings_variables
 
@@ -30,13 +27,6 @@ def pins(lock: str) -> dict[str, tuple[str, set[str]]]:
         elif hashed := re.match(r"\s+--hash=(\S+)", line):
             found[requirement][1].add(hashed[1])
     return found
-
-
-def test_hadolint_finds_nothing() -> None:
-    done = subprocess.run(
-        [Path(sys.executable).with_name("hadolint"), ROOT / "Dockerfile"], capture_output=True, text=True
-    )
-    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_it_starts_from_one_pinned_image() -> None:

@@ -17,10 +17,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from redis import Redis
 
+from pipeline.config.settings import Settings
 from pipeline.kafka.acls import Grant, Operation, Process, Resource, grants, user_name
 from pipeline.kafka.broker import free_port
-from pipeline.kafka.clients import connection
+from pipeline.kafka.clients import connection, greet_one
 from pipeline.kafka.jars import KAFKA_VERSION, cache_dir, fetch_jars, find_java
+from pipeline.kafka.permissions import METADATA, _lacking
 from pipeline.serve.valkey import ValkeyProcess, start_valkey
 from tests.security.conftest import NAMESPACE, STRANGER
 from tests.security.secured import ADMIN, SecuredBroker, grant, granted, take
@@ -167,6 +169,22 @@ def test_a_process_without_one_of_them_says_which(
         f"pipeline: user '{user(process)}' lacks what `pipeline {process}` needs: {said}. "
         f"`pipeline topics acls {process}` prints the commands that grant it\n"
     )
+
+
+def test_a_broker_that_cannot_tell_what_is_permitted_stops_nobody(secured: SecuredBroker) -> None:
+    async def ask() -> tuple[list[Grant], list[Grant]]:
+        topics = [one for one in grants(NAMESPACE, Process.SHOP) if one.resource is Resource.TOPIC]
+        broker = await greet_one(Settings(kafka=secured.as_user(STRANGER)))
+        try:
+            told = await _lacking(broker, topics)
+            broker._versions |= {METADATA: (0, 7)}
+            return told, await _lacking(broker, topics)
+        finally:
+            broker.close()
+
+    told, untold = asyncio.run(ask())
+    assert told == grants(NAMESPACE, Process.SHOP)
+    assert untold == []
 
 
 def test_a_user_without_any_is_not_told_that_the_namespace_does_not_exist(secured: SecuredBroker) -> None:
