@@ -21,7 +21,6 @@ CONTRACT_VERSION = "1.0.0"
 """Grows in its middle with what is added; nothing is taken away within version 1."""
 
 CLOUDEVENT = "application/cloudevents+json"
-TRIGGERS = trigger_topic(Kind.CART_ABANDONED)
 _BINDING = "0.5.0"
 _REFERENCE = "#/components/schemas/{name}"
 
@@ -33,10 +32,16 @@ _ABOUT = {
     "shop.messages": "What became of messages, reported by their senders.",
     "shop.catalog": "The products of a site.",
     "shop.history": "What happened before the pipeline was there, up to 20 years back. It does not tell the time.",
-    TRIGGERS: "Carts that were abandoned, as CloudEvents 1.0 in structured mode. Read committed; "
-    "act once an `id`, never after `expires_at`, and stop what is cancelled.",
+    trigger_topic(Kind.CART_ABANDONED): "Carts that were abandoned, as CloudEvents 1.0 in structured mode. "
+    "Read committed; act once an `id`, never after `expires_at`, and stop what is cancelled.",
+    trigger_topic(Kind.PERSONALIZATION): "What to show a person on site, as CloudEvents 1.0 in structured mode. Read "
+    "committed; the newest of a person counts, until `expires_at` or until it is cancelled.",
     DECISIONS: "What became of every candidate for a trigger, emitted or not, and why. Read committed.",
     REJECTS: "Records that were refused, with their bytes and the reason, and the note that one was replayed.",
+}
+_SUMMARIES = {
+    Kind.CART_ABANDONED: "Act on an abandoned cart, or do not act any more.",
+    Kind.PERSONALIZATION: "Show this on site, or do not show it any more.",
 }
 _SHOP_KEY = {
     "type": "string",
@@ -67,7 +72,7 @@ def document() -> Node:
     told = [e for topic, es in examples.EVENTS.items() if topic != HISTORY for e in es]  # history repeats their types
     messages = {wire_name(type(event)): _shop_message(event, references) for event in told}
     outputs = {
-        TRIGGERS: [_trigger_message(references)],
+        **{trigger_topic(kind): [_trigger_message(kind, references)] for kind in examples.TRIGGERS},
         DECISIONS: [_decision_message(references)],
         REJECTS: _reject_messages(references),
     }
@@ -135,10 +140,9 @@ def _shop_message(event: Struct, references: _References) -> Node:
     return _message(name, inspect.getdoc(type(event)) or "", _SHOP_KEY, references, [event])
 
 
-def _trigger_message(references: _References) -> Node:
-    shown = [examples.EMITTED, examples.CANCELLED]
-    summary = "Act on an abandoned cart, or do not act any more."
-    message = _message(f"{Kind.CART_ABANDONED}.v1", summary, _PERSON_KEY, references, shown)
+def _trigger_message(kind: Kind, references: _References) -> Node:
+    shown = examples.TRIGGERS[kind]
+    message = _message(f"{kind}.v1", _SUMMARIES[kind], _PERSON_KEY, references, shown)
     headers = [trigger_headers(trigger) for trigger in shown]
     return _with_headers(message, _TRIGGER_HEADERS, headers) | {"contentType": CLOUDEVENT}
 

@@ -12,8 +12,10 @@ from pipeline.events.envelope import ConsentMode, Context, Item
 from pipeline.log.rejects import Reject, RejectReason, Replayed, cut
 from pipeline.triggers.contract import (
     ENGINE_VERSION,
+    Action,
     Decision,
     Kind,
+    Moment,
     Outcome,
     Reason,
     Trigger,
@@ -208,10 +210,10 @@ _ABANDONED = TriggerData(
 def _message(suffix: str, outcome: Outcome, minutes: int, data: TriggerData) -> Trigger:
     return Trigger(
         specversion="1.0",
-        id=f"{_TRIGGER}:{suffix}",
+        id=f"{data.trigger_id}:{suffix}",
         source=f"/pipeline/{SITE}",
-        type=f"{Kind.CART_ABANDONED}.{outcome}.v1",
-        subject=_TRIGGER,
+        type=f"{data.kind}.{outcome}.v1",
+        subject=data.trigger_id,
         time=_text(minutes),
         datacontenttype="application/json",
         data=data,
@@ -228,6 +230,40 @@ CANCELLED = _message(
     replace(_ABANDONED, reason=Reason.ORDERED, items=(), value=0, currency="", after_send=True),
 )
 """The customer bought the boots at the till after all: what has not gone out must not go out."""
+
+SHOWN = _message(
+    "e",
+    Outcome.EMITTED,
+    5,
+    TriggerData(
+        trigger_id=trigger_id(SITE, Kind.PERSONALIZATION, "e-like", 1),
+        kind=Kind.PERSONALIZATION,
+        episode="e-like",
+        step=1,
+        reason=Reason.CHANGED,
+        site_id=SITE,
+        mode=Mode.LIVE,
+        due_at=_text(5),
+        expires_at=_text(35),
+        policy_version=POLICY_VERSION,
+        engine_version=ENGINE_VERSION,
+        customer_id=CUSTOMER,
+        channel=customer.Channel.ONSITE,
+        causing_events=("e-like",),
+        items=(TriggerItem("sku-boots-42", 1, "EUR", None, 11_990, "shoes", "Alpina"), TriggerItem("sku-socks", 1)),
+        locale="de-DE",
+        device="mobile",
+        moment=Moment("consideration", "empty", "shoes", "Alpina"),
+        action=Action.RECOMMEND,
+    ),
+)
+"""The customer has liked the socks, too: what is worth showing has changed."""
+
+TRIGGERS: dict[Kind, tuple[Trigger, ...]] = {
+    Kind.CART_ABANDONED: (EMITTED, CANCELLED),
+    Kind.PERSONALIZATION: (SHOWN,),
+}
+"""By kind, its messages."""
 
 DECISION = Decision(
     decision_id=f"{_TRIGGER}:e",

@@ -10,7 +10,6 @@ from pipeline.config.namespace import DECISIONS, REJECTS, trigger_topic
 from pipeline.schemas import asyncapi, examples
 from pipeline.schemas.json_schema import plain, standalone, wire_name
 from pipeline.schemas.profile import PROFILE
-from pipeline.triggers.contract import Kind
 
 _URN = "urn:live-customer-pipeline"
 
@@ -22,9 +21,9 @@ def files() -> dict[str, bytes]:
         for event in events:
             name = wire_name(type(event))
             made |= _pair(f"events/{topic}/{name}", name, f"{_URN}:{topic}:{name}", [event])
-    trigger = f"{Kind.CART_ABANDONED}.v1"
-    shown = [examples.EMITTED, examples.CANCELLED]
-    made |= _pair(f"triggers/{trigger}", trigger, f"{_URN}:{trigger_topic(Kind.CART_ABANDONED)}:v1", shown)
+    for kind, shown in examples.TRIGGERS.items():
+        name = f"{kind}.v1"
+        made |= _pair(f"triggers/{name}", name, f"{_URN}:{trigger_topic(kind)}:v1", shown)
     for topic, value in ((DECISIONS, examples.DECISION), (REJECTS, examples.REJECT)):
         made |= _pair(f"{topic}.v1", f"{topic}.v1", f"{_URN}:{topic}:v1", [value])
     return made | _pair("profile.v1", "profile.v1", f"{_URN}:profile:v1", [PROFILE])

@@ -9,10 +9,11 @@ from jsonschema import Draft202012Validator
 
 from pipeline.config.namespace import DECISIONS, REJECTS, trigger_topic
 from pipeline.events import TOPIC_EVENTS
+from pipeline.schemas import examples
 from pipeline.schemas.files import files
 
 DOCUMENT: dict[str, Any] = json.loads(files()["asyncapi.json"])
-OUTPUTS = [trigger_topic("cart_abandoned"), DECISIONS, REJECTS]
+OUTPUTS = [*map(trigger_topic, examples.TRIGGERS), DECISIONS, REJECTS]
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
 
 
@@ -90,6 +91,7 @@ def test_messages_have_a_key_and_valid_examples(name: str) -> None:
 
 
 def test_triggers_carry_their_headers() -> None:
-    message = MESSAGES["cart_abandoned.v1"]
-    assert message["contentType"] == "application/cloudevents+json"
-    assert message["headers"]["required"] == ["site", "kind", "mode", "trigger_id", "ce_type", "content-type"]
+    for kind in examples.TRIGGERS:
+        message = MESSAGES[f"{kind}.v1"]
+        assert message["contentType"] == "application/cloudevents+json"
+        assert message["headers"]["required"] == ["site", "kind", "mode", "trigger_id", "ce_type", "content-type"]

@@ -3,15 +3,17 @@
 from datetime import datetime
 
 import pytest
+from msgspec.structs import replace
 
+from pipeline.config.namespace import trigger_topic
 from pipeline.config.policy import SitePolicy
 from pipeline.engine.outputs import Origin, Output, write
 from pipeline.log.rows import ProductRow
 from pipeline.schemas import examples
-from pipeline.schemas.asyncapi import TRIGGERS, trigger_headers
+from pipeline.schemas.asyncapi import trigger_headers
 from pipeline.state.cart import CartLine
 from pipeline.state.customer import Customer
-from pipeline.triggers.contract import Decision, Outcome, Reason, Trigger, encode
+from pipeline.triggers.contract import Action, Decision, Kind, Moment, Outcome, Reason, Trigger, encode
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 DECISION = examples.DECISION
@@ -39,13 +41,30 @@ EMITTED = Verdict(
 CANCELLED = Verdict(KIND, Outcome.CANCELLED, Reason.ORDERED, DECISION.episode, 1, 0, channel="email", after_send=True)
 
 
+SOCKS = CartLine("sku-socks", 1, -1, "", 0, "", "", 0)
+SHOWN = Verdict(
+    Kind.PERSONALIZATION,
+    Outcome.EMITTED,
+    Reason.CHANGED,
+    "e-like",
+    1,
+    0,
+    channel="onsite",
+    lines=(replace(LINE, price=-1), SOCKS),
+    moment=Moment("consideration", "empty", "shoes", "Alpina"),
+    action=Action.RECOMMEND,
+)
+
+
 @pytest.mark.parametrize(
-    ("example", "verdict"), [(examples.EMITTED, EMITTED), (examples.CANCELLED, CANCELLED)], ids=["emitted", "cancelled"]
+    ("example", "verdict"),
+    [(examples.EMITTED, EMITTED), (examples.CANCELLED, CANCELLED), (examples.SHOWN, SHOWN)],
+    ids=["emitted", "cancelled", "shown"],
 )
 def test_trigger(example: Trigger, verdict: Verdict) -> None:
     message = written(example, verdict)[0]
     assert message.value.decode() == encode(example).decode()
-    assert (message.topic, message.key) == (TRIGGERS, examples.KEY.encode())
+    assert (message.topic, message.key) == (trigger_topic(verdict.kind), examples.KEY.encode())
     assert {name: value.decode() for name, value in message.headers} == trigger_headers(example)
 
 

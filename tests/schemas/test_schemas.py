@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -122,7 +123,7 @@ def test_outputs_may_grow_new_reasons(path: str, field: str) -> None:
     Draft202012Validator(made).validate(made["examples"][0] | {field: "of_a_later_version"})
 
 
-@pytest.mark.parametrize("trigger", [examples.EMITTED, examples.CANCELLED], ids=["emitted", "cancelled"])
+@pytest.mark.parametrize("trigger", list(chain(*examples.TRIGGERS.values())), ids=lambda trigger: trigger.type)
 def test_triggers_are_cloudevents(trigger: Trigger) -> None:
     headers = {name: value.encode() for name, value in trigger_headers(trigger).items()}
     message = KafkaMessage(headers, examples.KEY.encode(), msgspec.json.encode(trigger))
