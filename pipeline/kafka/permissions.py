@@ -33,7 +33,7 @@ _COORDINATORS = {Resource.GROUP: 0, Resource.TRANSACTIONAL_ID: 1}
 
 async def require(settings: Settings, process: Process) -> None:
     """Raises UserError that names everything the process needs and its user may not do."""
-    wanted = [grant for grant in grants(settings.namespace.name, process) if _is_asked(grant)]
+    wanted = [grant for grant in grants(settings.namespace.name, process) if _can_be_asked(grant)]
     with kafka_errors(settings):
         broker = await greet_one(settings)
         try:
@@ -49,16 +49,17 @@ async def require(settings: Settings, process: Process) -> None:
 
 
 async def is_hidden(settings: Settings, topic: str) -> bool:
-    """Whether a topic that is not in the brokers' list is one that we may not see. Raises UserError."""
+    """Whether we may not even see whether a topic is there. Raises UserError."""
     with kafka_errors(settings):
         broker = await greet_one(settings)
         try:
-            return topic in await _permitted(broker, [topic])
+            return (await _permitted(broker, [topic])).get(topic) == set()
         finally:
             broker.close()
 
 
-def _is_asked(grant: Grant) -> bool:
+def _can_be_asked(grant: Grant) -> bool:
+    """The brokers tell of topics one by one, not of all that begin alike."""
     return grant.resource is not Resource.TOPIC or not grant.prefixed
 
 

@@ -22,7 +22,7 @@ from pipeline.kafka.acls import Grant, Operation, Process, Resource, grants, use
 from pipeline.kafka.broker import free_port
 from pipeline.kafka.clients import connection, greet_one
 from pipeline.kafka.jars import KAFKA_VERSION, cache_dir, fetch_jars, find_java
-from pipeline.kafka.permissions import METADATA, _lacking
+from pipeline.kafka.permissions import METADATA, _lacking, is_hidden
 from pipeline.serve.valkey import ValkeyProcess, start_valkey
 from tests.security.conftest import NAMESPACE, STRANGER
 from tests.security.secured import ADMIN, SecuredBroker, grant, granted, take
@@ -185,6 +185,12 @@ def test_a_broker_that_cannot_tell_what_is_permitted_stops_nobody(secured: Secur
     told, untold = asyncio.run(ask())
     assert told == grants(NAMESPACE, Process.SHOP)
     assert untold == []
+
+
+def test_a_topic_that_is_there_and_may_be_seen_is_not_hidden(secured: SecuredBroker) -> None:
+    control = f"{NAMESPACE}.pipeline.control"
+    for name, hidden in ((user(Process.WORKER), False), (STRANGER, True)):
+        assert asyncio.run(is_hidden(Settings(kafka=secured.as_user(name)), control)) is hidden
 
 
 def test_a_user_without_any_is_not_told_that_the_namespace_does_not_exist(secured: SecuredBroker) -> None:
