@@ -178,7 +178,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Partitions": (
         Panel(
             "Frames behind the log's end",
-            "By our own position; the consumer group's offsets say nothing.",
+            "What is not folded yet, as the worker knows it; the consumer group's offsets say nothing.",
             "none",
             (("sum by (partition) (pipeline_log_lag_records)", "partition {{partition}}"),),
         ),

@@ -52,8 +52,8 @@ class WorkerMetrics:
             registry=registry,
         )
         self._transactions = Counter("pipeline_transactions_total", "Transactions.", ["outcome"], registry=registry)
-        self._position = Gauge("pipeline_log_position", "Our position in the log.", ["partition"], registry=registry)
-        self._lag = Gauge("pipeline_log_lag_records", "Frames behind the log's end.", ["partition"], registry=registry)
+        self._position = Gauge("pipeline_log_position", "Position as committed.", ["partition"], registry=registry)
+        self._lag = Gauge("pipeline_log_lag_records", "Frames of the log not folded.", ["partition"], registry=registry)
         self._clock_lag = Gauge(
             "pipeline_log_clock_lag_seconds",
             "Wall clock less log clock; infinite while the clock stands at its start.",
@@ -127,7 +127,7 @@ class WorkerMetrics:
         self._remaining.labels(partition).set(rows)
 
     def lag(self, partition: int, frames: int) -> None:
-        """Frames between the position and the log's end."""
+        """Frames of the log that are not folded yet."""
         self._lag.labels(partition).set(frames)
 
     def position(self, partition: int, offset: int, state_bytes: int) -> None:

@@ -87,6 +87,8 @@ class Runner:
         """The offset of the log that the queue waits for."""
         self.position = 0
         """Everything below is committed."""
+        self.folded = 0
+        """Everything below is folded; ticks that change nothing are not committed at once."""
 
     def start(self) -> None:
         """Begin: fence, restore, fold."""
@@ -154,7 +156,7 @@ class Runner:
             cache = self._settings.worker.cache_bytes // self._namespace.partitions
             engine = PartitionEngine(self._partition, store.get, _wakes(store), cache)
             await self._check_position(engine.position.offset)
-            self.position = self.next_offset = engine.position.offset
+            self.position = self.folded = self.next_offset = engine.position.offset
             self._metrics.position(self._partition, self.position, store.size())
             self.ready = True
             self._seek_soon()
@@ -182,6 +184,7 @@ class Runner:
             frames = await self._take(written + POSITION_EVERY - time.monotonic())
             for offset, data in frames:
                 engine.apply(offset, data)
+                self.folded = offset + 1
                 await asyncio.sleep(0)
             due = time.monotonic() - written >= POSITION_EVERY and engine.position.offset > self.position
             if engine.pending or due:

@@ -36,7 +36,7 @@ async def watch(
                 if store.runners.get(partition) is not runner:
                     continue  # it went to another worker meanwhile
                 end = ends.get(partition, runner.position)
-                metrics.lag(partition, max(0, end - runner.position))
+                metrics.lag(partition, max(0, end - runner.folded))
                 position, since = moved[partition]
                 if runner.position != position or end <= runner.position:
                     moved[partition] = (runner.position, now)
