@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from pipeline.explain.words import moment, money
+from pipeline.explain.words import joined, moment, money
 
 _WIDTHS = {"kind": 18, "who": 26, "what": 44, "why": 14, "channel": 9, "detail": 90, "place": 24, "outcome": 10}
 """Characters of each column; what is longer is cut."""
@@ -17,6 +17,11 @@ class _Item(Struct):
     currency: str = ""
     price_now: int | None = None
     price_at_add: int | None = None
+
+
+class _Moment(Struct, frozen=True):
+    category: str = ""
+    brand: str = ""
 
 
 class _Data(Struct):
@@ -32,6 +37,7 @@ class _Data(Struct):
     expires_at: str = ""
     items: tuple[_Item, ...] = ()
     action: str | None = None
+    moment: _Moment = _Moment()
     after_send: bool = False
     outcome: str = ""
     at: str = ""
@@ -68,7 +74,8 @@ def trigger_line(value: bytes) -> str:
     data, at = event.data, _time(event.time)
     what = ", ".join(_item(item) for item in data.items)
     if data.action:
-        what = f"{data.action}: {what}" if what else data.action
+        shown = joined([data.action, data.moment.category, data.moment.brand])
+        what = f"{shown}: {what}" if what else shown
     if ".cancelled." in event.type:
         what = "CANCELLED, but it was sent" if data.after_send else "CANCELLED: do not send"
     until = _time(data.expires_at)

@@ -49,7 +49,7 @@ def _first_steps(namespace: Namespace, policy: Policy, kafka: Kafka) -> list[str
     return [
         "  try, in another terminal in this folder:",
         f"    pipeline tail triggers{where}",
-        f"    pipeline send examples/first-cart.jsonl{where}   a trigger comes {step} later",
+        f"    pipeline send examples/first-cart.jsonl{where}   the cart's trigger comes {step} later",
         f"    pipeline send examples/first-order.jsonl{where}  it is cancelled",
     ]
 

@@ -28,11 +28,17 @@ def test_a_cancelled_trigger_says_why_and_whether_it_comes_too_late() -> None:
 
 def test_words_that_this_release_does_not_know_are_shown_as_they_are() -> None:
     event = msgspec.to_builtins(examples.EMITTED)
-    event["data"] |= {"kind": "price_drop", "reason": "cheaper", "action": "recommend", "more": [1]}
+    event["data"] |= {
+        "kind": "price_drop",
+        "reason": "cheaper",
+        "action": "recommend",
+        "more": [1],
+        "moment": {"category": "shoes"},
+    }
     shown = trigger_line(msgspec.json.encode(event))
     assert "price_drop 1" in shown
     assert "cheaper" in shown
-    assert "recommend: 1 x sku-boots-42" in shown
+    assert "recommend shoes: 1 x sku-boots-42" in shown
 
 
 def test_a_line_is_bounded_and_commands_nothing_to_the_terminal() -> None:
