@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.exceptions import NoPermissionError
 
 from pipeline.config.namespace import Mode, new_namespace
@@ -67,6 +67,13 @@ def versions(redis: Redis) -> dict[str, str]:
     return found
 
 
+def dumped(redis: Redis) -> dict[str, bytes]:
+    """All that a backup has."""
+    raw = Redis(connection_pool=ConnectionPool(**redis.get_connection_kwargs() | {"decode_responses": False}))
+    with raw:
+        return {key.decode(): raw.dump(key) for key in raw.scan_iter()}
+
+
 def newest(log: Log, end: int) -> dict[str, int]:
     return {key: offset for offset, (key, _) in enumerate(log[:end])}
 
@@ -76,39 +83,45 @@ def states(redis: Redis) -> dict[str, str | None]:
 
 
 entry = st.tuples(st.sampled_from(KEYS), st.booleans())
-step = st.one_of(
-    st.tuples(st.just("serve"), st.integers(0, 2), st.integers(1, 6)),
-    st.tuples(st.just("rebuild"), st.integers(0, 11), st.integers(1, 6)),
-    st.tuples(st.just("empty"), st.just(0), st.just(0)),
-    st.tuples(st.just("reassign"), st.integers(0, 2), st.just(0)),
+step = st.tuples(
+    st.sampled_from(["serve"] * 8 + ["rebuild", "reassign", "empty", "back up", "restore"]),
+    st.integers(0, 11),
+    st.integers(1, 4),
 )
 
 
 @LOTS
-@given(log=st.lists(entry, min_size=1, max_size=12), steps=st.lists(step, max_size=25))
+@given(log=st.lists(entry, min_size=8, max_size=12), steps=st.lists(step, min_size=12, max_size=30))
 def test_two_serves_and_a_rebuild_in_any_interleaving(
     redis: Redis, valkey: ValkeyProcess, log: Log, steps: list[tuple[str, int, int]]
 ) -> None:
     async def play() -> None:
         redis.flushall()
         async with open_view(RedisSettings(valkey.url), NAMESPACE, asyncio.Event()) as view:
-            readers = [Reader() for _ in range(3)]
-            before = versions(redis)
+            readers = [Reader() for _ in range(2)]
+            before, position = versions(redis), 0
+            backup: dict[str, bytes] = {}
             for what, which, count in steps:
                 if what == "serve":
-                    await readers[which].step(view, log, count)
+                    await readers[which % 2].step(view, log, count)
                 elif what == "rebuild":
                     rows = [row(log, offset) for offset in range(which, min(which + count, len(log)))]
                     await view.write([Batch(FIELD, BESIDE, view.position(len(log)), 1, rows)])
                 elif what == "reassign":
-                    readers[which].start = None
+                    readers[which % 2].start = None
+                elif what == "back up":
+                    backup = dumped(redis)
                 else:
                     redis.flushall()
-                    before = versions(redis)
+                    for name, dump in backup.items() if what == "restore" else ():
+                        redis.restore(name, 0, dump)
+                    before, position = versions(redis), 0
                 now = versions(redis)
                 assert all(now[key] >= before[key] for key in KEYS), "it went back"
                 before = now
                 stand = (await view.stands()).get(FIELD)
+                assert (0 if stand is None else stand.offset) >= position, "the position went back"
+                position = 0 if stand is None else stand.offset
                 for key, offset in newest(log, 0 if stand is None else stand.offset).items():
                     assert now[key] >= position_text(1, offset + 1), "a row below the position is missing"
             while (await view.stands()).get(FIELD) is None or (await view.stands())[FIELD].offset < len(log):
