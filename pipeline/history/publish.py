@@ -1,12 +1,14 @@
 """Publishes the news of a file as history into a live namespace, except what is there already."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import HISTORY, Mode, Namespace
@@ -20,6 +22,11 @@ from pipeline.kafka.counts import require_topics
 from pipeline.kafka.ranges import know, read_range
 from pipeline.kafka.topics import read_namespace
 from pipeline.log.persons import customer_key
+
+PATIENCE = 60.0
+"""Seconds without progress after which brokers count as gone. The client itself would wait for ever."""
+
+STOP_PATIENCE = 5.0
 
 
 class Published(NamedTuple):
@@ -56,16 +63,15 @@ async def publish(
     """Write the events of a file that are not in the topic yet, and wait until Kafka has them all.
 
     Kafka's timestamp is the wall clock, the event's own time stands in it. So an import that was stopped goes on when
-    it is started again. `progress` is told the number of lines. Raises UserError where Kafka cannot be reached.
+    it is started again. `progress` is told the number of lines. Raises UserError where Kafka cannot be reached, or
+    does not answer for PATIENCE.
     """
     started = time.monotonic()
     known = await _already_there(settings, namespace, file.site)
     written = skipped = 0
     topic, encode, tally = namespace.topic(HISTORY), msgspec.json.Encoder().encode, Tally()
-    with kafka_errors(settings):
-        producer = batch_producer(settings)
-        try:
-            await producer.start()
+    with _said_how_to_go_on(), kafka_errors(settings):
+        async with _patiently(batch_producer(settings)) as (producer, patience):
             writer = PartitionWriter(producer)
             now = _now()
             for news, _ in file.read(tally):
@@ -78,11 +84,32 @@ async def publish(
                 if written % REPORT_EVERY == 0:
                     now = _now()
                     progress(tally.lines)
+                    patience.reschedule(asyncio.get_running_loop().time() + PATIENCE)
             await writer.flush()
             progress(tally.lines)
-        finally:
-            await producer.stop()
     return Published(written, skipped, time.monotonic() - started)
+
+
+@contextmanager
+def _said_how_to_go_on() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        raise UserError(
+            f"{error}; what was published stays: start the import again, and it goes on from there"
+        ) from error
+
+
+@asynccontextmanager
+async def _patiently(producer: AIOKafkaProducer) -> AsyncIterator[tuple[AIOKafkaProducer, asyncio.Timeout]]:
+    """A started producer, and the time at which patience ends. Raises TimeoutError then."""
+    try:
+        async with asyncio.timeout(PATIENCE) as patience:
+            await producer.start()
+            yield producer, patience
+    finally:
+        with suppress(TimeoutError):  # it would wait for brokers that are gone
+            await asyncio.wait_for(producer.stop(), STOP_PATIENCE)
 
 
 async def _already_there(settings: Settings, namespace: Namespace, site: str) -> set[int]:
