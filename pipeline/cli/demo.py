@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.demo.shops import Shops
     from pipeline.demo.tally import Tally
 
-STREAM_SECONDS = 40.0
+STREAM_SECONDS = 35.0
 
 
 @click.command(epilog=example("pipeline demo", "pipeline demo --data 2019-Oct.csv.gz"))
@@ -81,6 +81,7 @@ def _stream(out: Console, settings: Settings, shops: "Shops") -> "Tally":
 
         tally, summary = asyncio.run(stream(settings, shops.history, STREAM_SECONDS, show))
         live.update(screen(tally, sum(summary.events.values()), summary.seconds), refresh=True)
+    out.print()
     return tally
 
 
@@ -106,4 +107,4 @@ def _tell_stories(out: Console, settings: Settings, shops: "Shops", tally: "Tall
     if person is not None:
         key, profile = asyncio.run(profile_in_redis(settings, person))
         out.print(f"\nThe same customer's profile in Redis, with one GET of {key}:\n")
-        out.print_json(profile)
+        out.print(profile, markup=False)

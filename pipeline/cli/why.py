@@ -80,11 +80,14 @@ def _present(now: dict[str, Any]) -> list[str]:
 
 
 def _bought(orders: dict[str, Any] | None) -> list[str]:
+    from pipeline.explain.words import length
+
     if orders is None:
         return []
     return [
         f"orders: {orders['count']:,} for {orders['money']}, of these {orders['count_90_days']:,} for "
-        f"{orders['money_90_days']} in the last 90 days"
+        f"{orders['money_90_days']} in the last 90 days; the next is expected {length(orders['expected_gap'])} after "
+        "the last"
     ]
 
 
@@ -100,7 +103,9 @@ def _in_the_cart(now: dict[str, Any]) -> list[str]:
 
 
 def _open_triggers(now: dict[str, Any]) -> list[str]:
+    from pipeline.explain.reasons import shown_in_words
     from pipeline.explain.words import moment
+    from pipeline.triggers.contract import Action
 
     lines = []
     if now["reminder"]:
@@ -119,6 +124,6 @@ def _open_triggers(now: dict[str, Any]) -> list[str]:
             f"win-back: open on {back['channel']}{', sent' if back['sent'] else ''}, until {moment(back['expires'])}"
         )
     if (shown := now["shown"]) is not None:
-        what = " ".join(filter(None, [shown["action"], shown["category"], shown["brand"]]))
-        lines.append(f"shown on site since {moment(shown['at'])}: {what}")
+        what = shown_in_words(Action(shown["action"]), shown["category"], shown["brand"])
+        lines.append(f"the site was told at {moment(shown['at'])}: {what}")
     return lines

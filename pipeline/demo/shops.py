@@ -15,7 +15,7 @@ from pipeline.simulator.catalogue import CURRENCY
 from pipeline.simulator.parameters import SimulatedShop
 from pipeline.triggers.contract import Kind
 
-SESSIONS = 15_000
+SESSIONS = 12_000
 
 _NO_CONSENTS = f"It knows no consents: {CONSENT_SHARE:.0%} of its customers get a synthetic one to email."
 

@@ -5,10 +5,10 @@ from datetime import datetime
 
 import msgspec
 
-from pipeline.explain.reasons import ACTIONS, CAUSES, KINDS, reason_in_words
+from pipeline.explain.reasons import CAUSES, KINDS, reason_in_words, shown_in_words
 from pipeline.explain.words import length, moment, money
 from pipeline.log.rows import CartRow, Click, OrderNews, OrderRow, PersonEvent
-from pipeline.triggers.contract import Decision, Kind, Outcome, Reason, TriggerData
+from pipeline.triggers.contract import Action, Decision, Kind, Outcome, Reason, TriggerData
 
 _ACTIVITY = (Click, CartRow)
 
@@ -32,12 +32,13 @@ def tell_decision(decision: Decision, trigger: TriggerData | None, events: Seque
         late = ", after it had been sent" if decision.after_send else ""
         return f"{head} was cancelled{late}: {reason}"
     if decision.kind is Kind.PERSONALIZATION:
-        return f"{head}: {_shown(trigger) if decision.outcome is Outcome.EMITTED else decision.outcome.value}, {reason}"
+        said = "" if decision.outcome is not Outcome.EMITTED else _shown(trigger)
+        return f"{name}: {said or f'{decision.outcome.value}, {reason}'}"
     if not decision.due_at:
         return f"{head} never came due: {reason}"
     head += f" was due{_after_what(decision, events)}"
     if decision.outcome is Outcome.EMITTED:
-        why = "" if decision.kind is Kind.CART_ABANDONED else f", since there was {reason}"
+        why = "" if decision.kind is Kind.CART_ABANDONED else f" ({reason})"
         return f"{head}: emitted on {decision.channel}{why}{_particulars(decision, trigger)}"
     return f"{head}: {decision.outcome.value}, {reason}"
 
@@ -64,29 +65,22 @@ def _particulars(decision: Decision, trigger: TriggerData | None) -> str:
 
 
 def _shown(trigger: TriggerData | None) -> str:
-    """What the site was told to do, and for whom."""
-    if trigger is None or trigger.moment is None:
-        return "emitted"
-    words = [ACTIONS[trigger.action] if trigger.action is not None else "emitted"]
+    """What the site was told to do, and for whom; empty where that is not known any more."""
+    if trigger is None or trigger.moment is None or trigger.action is None:
+        return ""
     now = trigger.moment
-    if now.category:
-        words.append(now.category)
-    if now.brand:
-        words.append(f"by {now.brand}")
-    if items := [item.item_id for item in trigger.items]:
-        words.append(f"({', '.join(items)})")
-    return f"{' '.join(words)} to someone at stage {now.stage}, cart {now.cart}"
+    words = shown_in_words(trigger.action, now.category, now.brand)
+    if trigger.items and trigger.action is not Action.NONE:
+        words += f" ({', '.join(item.item_id for item in trigger.items)})"
+    return f"{words}, now that the stage is {now.stage} and the cart {now.cart}"
 
 
 def _because(decision: Decision, events: Sequence[PersonEvent]) -> str:
     """The reason in words, with the time or the worth where the events say it."""
     words = reason_in_words(decision.kind, decision.reason)
     match decision.reason:
-        case Reason.ORDERED:
-            at = at_of(decision.at)
-            orders = [order.at for order in _orders(events)]
-            near = [at] if at in orders else [order for order in orders if order <= at] or orders
-            return f"{words} at {moment(max(near))}" if near else words
+        case Reason.ORDERED if ordered := _order_that_counts(decision, events):
+            return f"{words} at {moment(ordered)}"
         case Reason.EMPTIED:
             return f"{words} at {moment(at_of(decision.at))}"
         case Reason.BELOW_MIN_VALUE:
@@ -95,6 +89,18 @@ def _because(decision: Decision, events: Sequence[PersonEvent]) -> str:
             return f"{words}; visitors come all the same, so nobody knows who bought"
         case _:
             return words
+
+
+def _order_that_counts(decision: Decision, events: Sequence[PersonEvent]) -> int:
+    """The time of the order for which this was decided, 0 where it is not known.
+
+    What was never sent for an order that came after it was due: the first one after that. Else the one at the time of
+    the decision, or the last before.
+    """
+    at, orders = at_of(decision.at), sorted(order.at for order in _orders(events))
+    if decision.outcome is Outcome.SUPPRESSED and decision.due_at:
+        return next((order for order in orders if order > at_of(decision.due_at)), 0)
+    return max((order for order in orders if order <= at), default=0)
 
 
 def _orders(events: Sequence[PersonEvent]) -> list[OrderRow]:

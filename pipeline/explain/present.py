@@ -12,13 +12,14 @@ from pipeline.log.rows import PolicyRow
 from pipeline.policy.permission import allowed
 from pipeline.profile.days import day_of
 from pipeline.profile.funnel import Stage
-from pipeline.profile.orders import roll, sums
+from pipeline.profile.orders import expected_gap, last_order, roll, sums
 from pipeline.profile.tastes import first
 from pipeline.state.cart import Cart
 from pipeline.state.customer import Customer, last_activity
 from pipeline.state.orders import Orders
 from pipeline.state.shown import Shown
 from pipeline.state.win_back import WinBack
+from pipeline.triggers.win_back_due import prior_gap
 
 
 def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[str, Any]:
@@ -81,14 +82,16 @@ def _drawn_to(customer: Customer) -> dict[str, str]:
 
 
 def _orders(orders: Orders, rules: SitePolicy, clock: int) -> dict[str, Any]:
-    """How often and for how much, of all time and in the last 90 days."""
+    """How often and for how much, of all time and in the last 90 days; the gap that is expected, milliseconds."""
     orders = roll(orders, day_of(clock, rules.timezone))
     count, worth = sums(orders, 90)
+    last = last_order(orders)
     return {
         "count": orders.count,
         "money": money(orders.money, rules.currency),
         "count_90_days": count,
         "money_90_days": money(worth, rules.currency),
+        "expected_gap": expected_gap(orders, prior_gap(rules, "" if last is None else last.category), clock),
     }
 
 

@@ -40,9 +40,9 @@ _OF_PAGES = {Reason.NO_PERMISSION: "no permission to personalize"}
 _BY_KIND = {Kind.CART_ABANDONED: _OF_CARTS, Kind.WIN_BACK: _OF_WIN_BACKS, Kind.PERSONALIZATION: _OF_PAGES}
 
 CAUSES = {
-    Cause.FORGOT: "bought once and forgot",
-    Cause.OFFER_MISFIT: "the offer did not fit",
-    Cause.ACCIDENT: "came by accident",
+    Cause.FORGOT: "forgot",
+    Cause.OFFER_MISFIT: "did not find what suits them",
+    Cause.ACCIDENT: "came only by accident",
 }
 
 ACTIONS = {
@@ -60,3 +60,10 @@ ACTIONS = {
 def reason_in_words(kind: Kind, reason: Reason) -> str:
     """Why, in a few words."""
     return _BY_KIND[kind].get(reason) or _REASONS[reason]
+
+
+def shown_in_words(action: Action, category: str, brand: str) -> str:
+    """What the site was told to do; category and brand are empty where nobody knows."""
+    if action is Action.NONE:
+        return ACTIONS[action]
+    return " ".join([ACTIONS[action], *([category] if category else []), *([f"by {brand}"] if brand else [])])

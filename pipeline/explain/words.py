@@ -8,7 +8,7 @@ from pipeline.log.rows import Line
 
 _NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split())  # noqa: SIM905
 _THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())  # noqa: SIM905
-_SHOWN = 5
+_SHOWN = 3
 
 
 def money(amount: int, currency: str) -> str:

@@ -1,6 +1,6 @@
 """Who visits the simulated shop: customers and browsers, who of them is free, and what they have said and left."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
@@ -46,8 +46,6 @@ class People:
         """Cart ids of the carts that people left full, by person key."""
         self.email: dict[str, bool] = {}
         """Whether a person allows marketing by email, by person key, once it was said."""
-        self.personalized: set[str] = set()
-        """Person keys of the customers who have said that their pages may be personalized."""
 
     def for_browsing(self, at_ms: int) -> Person:
         """Somebody who may look around at this time."""
@@ -68,6 +66,11 @@ class People:
     def came_back(self, person: Person) -> None:
         """This person has come back for the cart."""
         self._returns_at.pop(person.key, None)
+
+    def customers(self) -> Iterator[Person]:
+        """Everyone who has an account."""
+        for index in range(self._registered):
+            yield self._customer(index)
 
     def register(self, browser: Person) -> Person:
         """The new customer that a browser turns out to be."""

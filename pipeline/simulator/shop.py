@@ -57,6 +57,7 @@ class _Shop:
 
     def run(self) -> Iterator[Happening]:
         yield from self._catalogue.opening()
+        yield from self._words_in_accounts()
         for at in self._catalogue.change_times():
             self._plan(at, lambda at: [self._catalogue.change(at)])
         for start in self._first_visit_times():
@@ -64,6 +65,14 @@ class _Shop:
             self._put(self._first_visit(start))
         yield from self._work_off(None)
         yield from self._pending_until(None)
+
+    def _words_in_accounts(self) -> Iterator[Happening]:
+        """What customers had said of personalization before the first visit, as the shop publishes it at the start."""
+        for person in self._people.customers():
+            if person.allows_profile:
+                visit = self._visit(person, self._shop.start_ms)
+                visit.allow_personalization()
+                yield from visit.written
 
     def _work_off(self, until: int | None) -> Iterator[Happening]:
         """Do what is planned before `until`, and yield what can no longer be overtaken."""
@@ -198,7 +207,8 @@ class _Shop:
             if visit.person.would_allow_email:
                 visit.grant_email()
                 self._people.email[visit.person.key] = True
-            self._personalize(visit)
+            if visit.person.allows_profile:
+                visit.allow_personalization()
         visit.buy()
 
     def _time_to_return(self, person: Person) -> int:
@@ -212,10 +222,8 @@ class _Shop:
         return Visit(self._shop, self._random, self._catalogue, self._visits, person, at)
 
     def _prepare(self, visit: Visit) -> str | None:
-        """What precedes a first visit: the first words on consent, or a newsletter. Returns the visit's source."""
+        """What precedes a first visit: the first word on consent, or a newsletter. Returns the visit's source."""
         person, email = visit.person, self._people.email
-        if person.known:
-            self._personalize(visit)
         if not person.known or not person.would_allow_email:
             return None
         if person.key not in email:
@@ -225,12 +233,6 @@ class _Shop:
             visit.come_by_newsletter()
             return "newsletter"
         return None
-
-    def _personalize(self, visit: Visit) -> None:
-        """Have a customer who allows it say so, once."""
-        if visit.person.allows_profile and visit.person.key not in self._people.personalized:
-            self._people.personalized.add(visit.person.key)
-            visit.allow_personalization()
 
     def _maybe_search(self, visit: Visit, chance: float) -> bool:
         if self._random.random() >= chance:

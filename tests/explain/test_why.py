@@ -90,13 +90,17 @@ def decided(kind: Kind, outcome: Outcome, reason: Reason) -> Decision:
 @pytest.mark.parametrize("reason", Reason)
 def test_every_decision_has_a_sentence(kind: Kind, outcome: Outcome, reason: Reason) -> None:
     text = tell_decision(decided(kind, outcome, reason), None, [])
-    assert text.startswith("step 1 of the cart reminder" if kind is Kind.CART_ABANDONED else f"the {KINDS[kind]}")
+    assert KINDS[kind] in text
     assert "_" not in text
 
 
 @pytest.mark.parametrize("words", [_REASONS, CAUSES, ACTIONS, KINDS])
 def test_every_value_of_the_contract_has_words(words: dict[StrEnum, str]) -> None:
     assert list(words) == list(type(next(iter(words))))
+
+
+def order_at(at: int) -> OrderRow:
+    return OrderRow("o1", at, OrderNews.PURCHASE, "o1", 0, False, False, 100, "EUR", "", ())
 
 
 def published(kind: Kind, **fields: object) -> TriggerData:
@@ -107,15 +111,14 @@ def published(kind: Kind, **fields: object) -> TriggerData:
 
 def test_a_win_back_says_how_long_nobody_ordered_and_why_it_may_be() -> None:
     at = 1_600_001_860_000 - 18 * 86_400_000
-    order = OrderRow("o1", at, OrderNews.PURCHASE, "o1", 0, False, False, 100, "EUR", "", ())
     text = tell_decision(
         replace(decided(Kind.WIN_BACK, Outcome.EMITTED, Reason.CADENCE), channel="email"),
         published(Kind.WIN_BACK, cause=Cause.FORGOT),
-        [order],
+        [order_at(at)],
     )
     assert text == (
-        "the win-back was due after 18d without an order: emitted on email, since there was no order for twice the "
-        "usual time, perhaps they bought once and forgot, expires 2020-09-27 12:57:40"
+        "the win-back was due after 18d without an order: emitted on email (no order for twice the usual time), "
+        "perhaps they forgot, expires 2020-09-27 12:57:40"
     )
 
 
@@ -128,9 +131,15 @@ def test_a_personalization_says_what_is_shown_to_whom() -> None:
     )
     text = tell_decision(decided(Kind.PERSONALIZATION, Outcome.EMITTED, Reason.CHANGED), trigger, [])
     assert text == (
-        "the personalization: recommend garden by oak (garden-070) to someone at stage consideration, cart empty, "
-        "what is worth showing has changed"
+        "personalization: recommend garden by oak (garden-070), now that the stage is consideration and the cart empty"
     )
+
+
+def test_what_was_not_said_for_an_order_names_the_first_order_after_it_was_due() -> None:
+    due = 1_600_001_860_000
+    orders = [order_at(due - 5_000), order_at(due + 60_000), order_at(due + 120_000)]
+    text = tell_decision(decided(Kind.WIN_BACK, Outcome.SUPPRESSED, Reason.ORDERED), None, orders)
+    assert text.endswith("suppressed, the customer ordered at 2020-09-13 12:58:40")
 
 
 def test_a_long_story_keeps_its_decisions_and_what_is_beside_them() -> None:

@@ -24,7 +24,7 @@ def run(shop: SimulatedShop) -> tuple[list[Happening], list[Truth]]:
 
 @pytest.fixture(scope="module")
 def large() -> tuple[list[Happening], list[Truth]]:
-    return run(SimulatedShop(seed=7, sessions=150_000, customers=15_000))
+    return run(SimulatedShop(seed=8, sessions=150_000, customers=15_000))
 
 
 @pytest.fixture(scope="module")
