@@ -34,6 +34,8 @@ _ABOUT = {
     "shop.history": "What happened before the pipeline was there, up to 20 years back. It does not tell the time.",
     trigger_topic(Kind.CART_ABANDONED): "Carts that were abandoned, as CloudEvents 1.0 in structured mode. "
     "Read committed; act once an `id`, never after `expires_at`, and stop what is cancelled.",
+    trigger_topic(Kind.WIN_BACK): "Customers to win back, as CloudEvents 1.0 in structured mode. Read committed; act "
+    "once an `id`, never after `expires_at`, and stop what is cancelled.",
     trigger_topic(Kind.PERSONALIZATION): "What to show a person on site, as CloudEvents 1.0 in structured mode. Read "
     "committed; the newest of a person counts, until `expires_at` or until it is cancelled.",
     DECISIONS: "What became of every candidate for a trigger, emitted or not, and why. Read committed.",
@@ -41,6 +43,7 @@ _ABOUT = {
 }
 _SUMMARIES = {
     Kind.CART_ABANDONED: "Act on an abandoned cart, or do not act any more.",
+    Kind.WIN_BACK: "Win a customer back, or do not do so any more.",
     Kind.PERSONALIZATION: "Show this on site, or do not show it any more.",
 }
 _SHOP_KEY = {

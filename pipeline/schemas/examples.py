@@ -13,6 +13,7 @@ from pipeline.log.rejects import Reject, RejectReason, Replayed, cut
 from pipeline.triggers.contract import (
     ENGINE_VERSION,
     Action,
+    Cause,
     Decision,
     Kind,
     Moment,
@@ -259,8 +260,38 @@ SHOWN = _message(
 )
 """The customer has liked the socks, too: what is worth showing has changed."""
 
+_MISSED = 55 + 90 * 24 * 60
+"""One and a half usual gaps of 60 days after the order."""
+
+WON_BACK = _message(
+    "e",
+    Outcome.EMITTED,
+    _MISSED,
+    TriggerData(
+        trigger_id=trigger_id(SITE, Kind.WIN_BACK, f"{_ORDER}:second_order", 1),
+        kind=Kind.WIN_BACK,
+        episode=f"{_ORDER}:second_order",
+        step=1,
+        reason=Reason.SECOND_ORDER,
+        site_id=SITE,
+        mode=Mode.LIVE,
+        due_at=_text(_MISSED),
+        expires_at=_text(_MISSED + 14 * 24 * 60),
+        policy_version=POLICY_VERSION,
+        engine_version=ENGINE_VERSION,
+        customer_id=CUSTOMER,
+        channel=customer.Channel.EMAIL,
+        locale="de-DE",
+        device="mobile",
+        variant="second_order",
+        cause=Cause.FORGOT,
+    ),
+)
+"""Three months after the boots no second order has come, nor a visit."""
+
 TRIGGERS: dict[Kind, tuple[Trigger, ...]] = {
     Kind.CART_ABANDONED: (EMITTED, CANCELLED),
+    Kind.WIN_BACK: (WON_BACK,),
     Kind.PERSONALIZATION: (SHOWN,),
 }
 """By kind, its messages."""

@@ -13,7 +13,7 @@ from pipeline.schemas import examples
 from pipeline.schemas.asyncapi import trigger_headers
 from pipeline.state.cart import CartLine
 from pipeline.state.customer import Customer
-from pipeline.triggers.contract import Action, Decision, Kind, Moment, Outcome, Reason, Trigger, encode
+from pipeline.triggers.contract import Action, Cause, Decision, Kind, Moment, Outcome, Reason, Trigger, encode
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 DECISION = examples.DECISION
@@ -55,11 +55,28 @@ SHOWN = Verdict(
     action=Action.RECOMMEND,
 )
 
+WON_BACK = Verdict(
+    Kind.WIN_BACK,
+    Outcome.EMITTED,
+    Reason.SECOND_ORDER,
+    examples.WON_BACK.data.episode,
+    1,
+    0,
+    channel="email",
+    variant="second_order",
+    cause=Cause.FORGOT,
+)
+
 
 @pytest.mark.parametrize(
     ("example", "verdict"),
-    [(examples.EMITTED, EMITTED), (examples.CANCELLED, CANCELLED), (examples.SHOWN, SHOWN)],
-    ids=["emitted", "cancelled", "shown"],
+    [
+        (examples.EMITTED, EMITTED),
+        (examples.CANCELLED, CANCELLED),
+        (examples.SHOWN, SHOWN),
+        (examples.WON_BACK, WON_BACK),
+    ],
+    ids=["emitted", "cancelled", "shown", "won back"],
 )
 def test_trigger(example: Trigger, verdict: Verdict) -> None:
     message = written(example, verdict)[0]
