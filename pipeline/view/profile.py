@@ -85,11 +85,32 @@ class Affinities(Struct, frozen=True, omit_defaults=True):
     """Names are `facet=value`."""
 
 
-class OpenAttempt(Struct, frozen=True):
-    """An attempt to win the person back that has neither been answered nor expired, as far as the log had come."""
+class OpenAttempt(Struct, frozen=True, omit_defaults=True):
+    """An attempt to win the person back that nothing has answered; look whether it has expired."""
 
+    variant: str
+    """cadence, second_order, never_carted or dormant."""
     channel: str
+    due_at: datetime
     expires_at: datetime
+    sent: bool = False
+    """The message was reported as sent."""
+
+
+class Personalization(Struct, frozen=True, omit_defaults=True):
+    """What live personalization said last, and may still be used for until it expires: look whether it has.
+
+    It is left out where nothing may be shown, as after a withdrawal.
+    """
+
+    action: str
+    decided_at: datetime
+    expires_at: datetime
+    stage: str = ""
+    category: str = ""
+    brand: str = ""
+    items: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
 
 
 class Word(Struct, frozen=True, omit_defaults=True):
@@ -139,6 +160,7 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     wish_list: tuple[str, ...] = ()
     """Item ids, the newest first."""
     win_back: OpenAttempt | None = None
+    personalization: Personalization | None = None
     permissions: tuple[Word, ...] = ()
     """The words as they were said. Whether they allow a message is for the policy: a trigger has passed it."""
     consent_mode: dict[str, bool] = {}

@@ -10,14 +10,16 @@ from pipeline.profile.orders import sums
 from pipeline.state.cart import Cart, CartLine
 from pipeline.state.customer import Customer, Grants, last_activity
 from pipeline.state.orders import WINDOWS, Order, Orders, OrderState
+from pipeline.state.shown import Shown
 from pipeline.state.tastes import Tastes
-from pipeline.state.win_back import WinBack
+from pipeline.state.win_back import Variant, WinBack
 from pipeline.triggers.cart_content import active, after, worth
 from pipeline.view.profile import (
     FORMAT,
     Affinities,
     CartItem,
     OpenAttempt,
+    Personalization,
     Profile,
     ProfileCart,
     ProfileOrders,
@@ -31,6 +33,7 @@ _RENEWAL, _CANCELLED, _SHIPPED, _DELIVERED, _RETURNING, _OFFLINE = map(int, Orde
 """As plain numbers: an operation on flags costs a microsecond."""
 
 _STAGES = ("", *(stage.name.lower() for stage in Stage))
+_VARIANTS = ("", *(variant.name.lower() for variant in Variant))
 """By their stored numbers, which count from 1."""
 
 
@@ -61,6 +64,7 @@ def project(person: str, customer: Customer, version: str) -> Profile:
         recently_viewed=tuple(reversed(customer.tastes.items)) if customer.tastes is not None else (),
         wish_list=customer.wishes[::-1],
         win_back=_win_back(customer.win_back),
+        personalization=_personalization(customer.shown),
         permissions=_words(customer.grants),
         consent_mode=dict(signals(customer.page_consent)),
     )
@@ -142,7 +146,25 @@ def _range(shelf: str) -> str:
 def _win_back(win_back: WinBack | None) -> OpenAttempt | None:
     if win_back is None or win_back.open is None:
         return None
-    return OpenAttempt(win_back.open.channel, _at(win_back.open.expires))
+    attempt = win_back.open
+    variant = _VARIANTS[attempt.variant]
+    return OpenAttempt(variant, attempt.channel, _at(attempt.due), _at(attempt.expires), attempt.sent)
+
+
+def _personalization(shown: Shown | None) -> Personalization | None:
+    if shown is None or shown.refused or (told := shown.told) is None or not told.lasts:
+        return None
+    standing = told.standing
+    return Personalization(
+        action=told.action,
+        decided_at=_at(told.at),
+        expires_at=_at(told.at + told.lasts),
+        stage=_STAGES[standing.stage],
+        category=standing.category,
+        brand=standing.brand,
+        items=standing.items,
+        segments=standing.segments,
+    )
 
 
 def _words(grants: Grants) -> tuple[Word, ...]:

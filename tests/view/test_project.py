@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-import msgspec
+from msgspec.structs import replace
 
 from pipeline.log.consent import pack
 from pipeline.log.rows import CartOp
@@ -11,8 +11,9 @@ from pipeline.schemas.profile import PROFILE
 from pipeline.state.cart import CART_CHANGE, PURCHASE, PURCHASE_CLOSE, Cart, CartChange, CartLine
 from pipeline.state.customer import Customer, Grant, Recent
 from pipeline.state.orders import Order, Orders, OrderState
+from pipeline.state.shown import Shown, Standing, Told
 from pipeline.state.tastes import Tastes
-from pipeline.state.win_back import WinBack
+from pipeline.state.win_back import OpenWinBack, Variant, WinBack
 from pipeline.view.profile import decode_profile, encode_profile
 from pipeline.view.project import project
 
@@ -24,20 +25,16 @@ def at(day: int, hour: int, minute: int = 0) -> int:
     return int(datetime(2026, 3, day, hour, minute, tzinfo=UTC).timestamp() * 1000)
 
 
+STANDING = Standing(4, "shoes", "Alpina", True, (), ("sku-boots-42", "sku-socks"))
+TOLD = Shown(told=Told(at(2, 18, 12), 30 * 60_000, "e-9", "recommend", STANDING))
+
+
 def line(sku: str, quantity: int = 1, *, dormant: bool = False, price: int = 500) -> CartLine:
     return CartLine(sku, quantity, price, "EUR" if price >= 0 else "", max(price, 0), "c", "b", 1, dormant)
 
 
 def change(op: int, *lines: CartLine, rank: int = CART_CHANGE) -> CartChange:
     return CartChange(at(2, 18), rank, 0, "e", op, lines)
-
-
-def open_win_back(channel: str, expires: int) -> WinBack:
-    """The structs may grow: only what readers see is set by name."""
-    attempt = next(f for f in msgspec.structs.fields(WinBack) if f.name == "open").type.__args__[0]
-    blank = {"str": "", "int": 0}
-    values = {f.name: blank[f.type.__name__] for f in msgspec.structs.fields(attempt) if f.required}
-    return WinBack(open=attempt(**{**values, "channel": channel, "expires": expires}))
 
 
 def test_the_example_of_the_schema_is_what_is_written() -> None:
@@ -66,7 +63,8 @@ def test_the_example_of_the_schema_is_what_is_written() -> None:
             at(1, 9), {"socks": 100, "shoes": 300}, {"Alpina": 64}, {"14": 9}, {}, {"sku-socks": 1, "sku-boots-42": 2}
         ),
         wishes=("sku-tent",),
-        win_back=open_win_back("email", at(9, 18)),
+        win_back=WinBack(open=OpenWinBack("o-2026-290", Variant.SECOND_ORDER, at(2, 10), at(9, 10), "email")),
+        shown=TOLD,
     )
     written = encode_profile(project(KEY, customer, VERSION))
     assert written.decode() == encode_profile(PROFILE).decode()
@@ -122,3 +120,11 @@ def test_states_of_an_order_are_said_one_by_one() -> None:
     found = json.loads(encode_profile(project(KEY, Customer(orders=Orders(739_000, recent)), VERSION)))
     said = [sorted(order.keys() - {"order_id", "at", "value"}) for order in found["orders"]["recent"]]
     assert said == [["return_open"], ["delivered"], ["shipped"], ["cancelled"], ["renewal"]]
+
+
+def test_a_personalization_that_was_taken_back_or_may_not_be_shown_is_left_out() -> None:
+    assert TOLD.told is not None
+    taken_back = replace(TOLD, told=replace(TOLD.told, lasts=0))
+    for shown in (taken_back, replace(TOLD, refused=1), Shown()):
+        assert project(KEY, Customer(shown=shown), VERSION).personalization is None
+    assert project(KEY, Customer(shown=TOLD), VERSION).personalization == PROFILE.personalization
