@@ -9,12 +9,13 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import for_code
+from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from pipeline.config import namespace as names
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import Mode, Namespace, new_namespace, source_partitions, with_all_sources
 from pipeline.config.settings import Settings, TopicSettings
+from pipeline.kafka.acls import Process
 from pipeline.kafka.clients import ANSWER_TIMEOUT_MS, admin_client, connection, kafka_errors, reader, user
 from pipeline.kafka.permissions import is_hidden
 
@@ -112,7 +113,7 @@ async def apply(settings: Settings, mode: Mode) -> Applied:
             recorded = msgspec.structs.replace(recorded, epoch=recorded.epoch + 1)
             await _write_record(settings, recorded)  # first: a new changelog must never go by the old epoch
         if missing:
-            await _create(admin, missing)
+            await _create(settings, admin, missing)
             await _wait_for_leaders(admin, missing)
             _refuse_other_partitions(specs, await _describe(admin))  # another `apply` may have come first
     complete = wanted if recorded is None else with_all_sources(recorded)
@@ -202,13 +203,18 @@ async def _describe(admin: AIOKafkaAdminClient) -> dict[str, dict[int, list[int]
     }
 
 
-async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
+async def _create(settings: Settings, admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     new = [
         NewTopic(spec.name, spec.partitions, spec.replication_factor, topic_configs=dict(spec.configs))
         for spec in specs
     ]
     answer = await admin.create_topics(new)
     for name, code, why, *_ in answer.topic_errors:
+        if code == TopicAuthorizationFailedError.errno:
+            raise UserError(
+                f"{user(settings.kafka)} may not create topic {name}: `pipeline topics acls {Process.ADMIN}` prints "
+                "the commands that grant it"
+            )
         if code not in (0, _ALREADY_EXISTS):
             raise UserError(f"topic {name} cannot be created: {(why or for_code(code).__name__).rstrip('.')}")
 

@@ -171,6 +171,13 @@ def test_a_process_without_one_of_them_says_which(
     )
 
 
+def test_topics_are_made_by_the_admin_alone(secured: SecuredBroker) -> None:
+    done = secured.run(user(Process.WORKER), "topics", "apply", "--mode", "live", "--namespace", "us")
+    assert done.returncode == 1
+    assert done.stderr.startswith("pipeline: user 'eu-worker' may not create topic us.")
+    assert done.stderr.endswith(": `pipeline topics acls admin` prints the commands that grant it\n")
+
+
 def test_a_broker_that_cannot_tell_what_is_permitted_stops_nobody(secured: SecuredBroker) -> None:
     async def ask() -> tuple[list[Grant], list[Grant]]:
         topics = [one for one in grants(NAMESPACE, Process.SHOP) if one.resource is Resource.TOPIC]
