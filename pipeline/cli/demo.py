@@ -107,4 +107,4 @@ def _tell_stories(out: Console, settings: Settings, shops: "Shops", tally: "Tall
     if person is not None:
         key, profile = asyncio.run(profile_in_redis(settings, person))
         out.print(f"\nThe same customer's profile in Redis, with one GET of {key}:\n")
-        out.print(profile, markup=False)
+        out.print(profile, markup=False, soft_wrap=True)
