@@ -10,13 +10,16 @@ from msgspec import Struct
 from pipeline.config.namespace import HISTORY, Mode
 from pipeline.config.policy import SitePolicy
 from pipeline.events import TOPIC_EVENTS
+from pipeline.events.clock import Clock
 from pipeline.events.envelope import Event
 from pipeline.ingest.route import Router
 from pipeline.log.rejects import RefusedError, Reject, RejectReason
 from pipeline.quality.finding import Finding, Probe, Seen, at_most, percent, share
 from pipeline.quality.probes import money, orders, people
 from pipeline.quality.probes.time import Clocks, Feed
+from pipeline.schemas.json_schema import wire_name
 
+CLOCK = wire_name(Clock)
 EXAMINED = tuple(topic for topic in TOPIC_EVENTS if topic != HISTORY)
 
 
@@ -103,17 +106,21 @@ class Checkup:
 
     def _ours(self, value: bytes | None) -> bool:
         try:
-            site = msgspec.json.decode(value or b"", type=_Sited).site_id
+            found = msgspec.json.decode(value or b"", type=_Sited)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self._nameless += 1
             return False
-        if site != self.site:
-            self.other_sites.add(site)
-        return site == self.site
+        if found.type == CLOCK and not found.site_id:
+            return False  # it tells the time of a replay, and is of no site
+        if found.site_id and found.site_id != self.site:
+            self.other_sites.add(found.site_id)
+        self._nameless += not found.site_id
+        return found.site_id == self.site
 
 
 class _Sited(Struct):
-    site_id: str
+    site_id: str = ""
+    type: Any = ""
 
 
 def _person(event: Event) -> int:

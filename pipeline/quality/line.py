@@ -107,7 +107,7 @@ def _unknown(topic: str | None, name: Any) -> Problem:
     if topic is not None and topic not in TOPIC_TYPES:
         near = nearest(topic, TOPIC_TYPES)
         return Problem(TOPIC, f"{near}, perhaps" if near else f"one of {', '.join(TOPIC_TYPES)}", shown(topic))
-    if topic is not None and name in HOME_TOPICS:
+    if topic is not None and isinstance(name, str) and name in HOME_TOPICS:
         return Problem(TOPIC, f"{HOME_TOPICS[name]}: events of type {name} go there", shown(topic))
     names = names_near(topic)
     expected = f"a type of {topic}: {', '.join(names)}" if topic else "one of the types of the contract"

@@ -163,6 +163,7 @@ def test_other_sites_are_left_out_but_named_and_what_names_none_is_counted() -> 
     checkup.add("shop.clicks", b'{"site_id": "other"}', NOW)
     checkup.add("shop.clicks", b"not json", NOW)
     checkup.add("shop.clicks", None, NOW)
+    checkup.add("shop.clicks", b'{"type": "clock", "at": 5}', NOW)
     assert (checkup.records, checkup.other_sites) == (0, {"other"})
     assert checkup.findings(SitePolicy())[-1].numbers["nameless"] == 2
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.config.namespace import HISTORY, Mode
 from pipeline.ingest.route import Router
+from pipeline.log.rejects import RefusedError
 from pipeline.quality.line import EventLine, example_for, read_line, read_lines
 from pipeline.quality.types import HOME_TOPICS, TOPIC_TYPES
 from pipeline.schemas.examples import EVENTS
@@ -92,6 +95,34 @@ def test_what_is_no_json_object_is_told_so(text: bytes) -> None:
     problem = line(text).problem
     assert problem is not None
     assert problem.field == "$"
+
+
+TEXT = st.text("ab|\0\x1b\ud800Ω", max_size=8)
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
+JSON = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3))
+FIELDS = st.sampled_from([*CART, "topic", "context", "external_ids", "session_id", "test", "anonymous_id", "item_id"])
+
+
+@settings(deadline=None)
+@given(st.dictionaries(FIELDS, JSON | st.sampled_from(["shop.carts", "now", "-5m", "purchase", "\ud800"])))
+def test_whatever_a_line_holds_it_is_judged_as_ingest_judges_it(changes: dict[str, Any]) -> None:
+    judged = cart(**changes)
+    assert (judged.problem is None) == _taken(judged)
+
+
+@given(st.binary())
+def test_bytes_of_any_kind_are_judged(text: bytes) -> None:
+    assert line(text).problem is not None
+
+
+def _taken(judged: EventLine) -> bool:
+    if judged.topic is None:
+        return False
+    try:
+        Router(judged.topic, Mode.LIVE)(judged.value, NOW)
+    except RefusedError:
+        return False
+    return True
 
 
 def test_who_it_is_is_never_told() -> None:
