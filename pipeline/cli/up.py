@@ -36,7 +36,7 @@ _LOOK_EVERY = 0.5
 @click.option("--no-broker", is_flag=True, help="Use the Kafka of the settings though it has the default address.")
 @pass_settings
 def up(settings: Settings, mode: str | None, workers: int, no_broker: bool) -> None:
-    """Run ingest, workers and, where no Kafka is named, a broker, and keep them running until Ctrl-C.
+    """Run ingest, workers, serve and, where none is named, a Kafka and a Redis, until Ctrl-C.
 
     Makes the namespace and publishes the policy of policy.file first. What ends is started again. Each line of the
     log begins with the program it comes from; the files are in .pipeline/run/NAMESPACE.
