@@ -17,7 +17,9 @@ Lines = tuple[CartLine, ...]
 SHRINKING = frozenset({CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT})
 """Ops that may leave a cart empty."""
 
-_FILLS, _CLEARS = int(CartOp.ADD), int(CartOp.CLEAR)
+_FILLING = frozenset({int(CartOp.ADD), int(CartOp.SET), int(CartOp.SNAPSHOT)})
+_EMPTYING = frozenset({int(CartOp.CLEAR), PURCHASE_CLOSE})
+_REPLACING = _EMPTYING | {int(CartOp.SNAPSHOT), PURCHASE_KEEP}
 
 
 def after(lines: Lines, change: CartChange) -> Lines:
@@ -52,18 +54,28 @@ def active(lines: Iterable[CartLine]) -> Lines:
 
 
 def filled(cart: Cart | None) -> bool:
-    """Whether a cart has content as the person left it: with the changes that the clock has not passed."""
+    """Whether a cart has content as the person left it: with the changes that the clock has not passed.
+
+    Mostly it shows without working the content out: something was put in that nothing touched since.
+    """
     if cart is None:
         return False
-    lines = cart.lines
-    if cart.pending:
-        newest = cart.pending[-1]
-        if newest.op == _CLEARS or newest.op == PURCHASE_CLOSE:
-            return False
-        if newest.op == _FILLS and newest.lines and newest.lines[0].quantity > 0:
+    touched: set[str] = set()
+    for change in reversed(cart.pending):
+        op = change.op
+        if op in _FILLING and any(line.quantity > 0 and line.sku not in touched for line in change.lines):
             return True
-        for change in cart.pending:
-            lines = after(lines, change)
+        if op in _REPLACING:
+            if not touched and op in _EMPTYING:
+                return False
+            break
+        touched.update(line.sku for line in change.lines)
+    else:
+        if not touched or any(not line.dormant and line.sku not in touched for line in cart.lines):
+            return any(not line.dormant for line in cart.lines)
+    lines = cart.lines
+    for change in cart.pending:
+        lines = after(lines, change)
     return any(not line.dormant for line in lines)
 
 

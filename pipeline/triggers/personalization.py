@@ -36,6 +36,7 @@ _REFUSING = pack(("denied", "denied"))
 
 _SEARCH, _EXIT_INTENT = int(ClickKind.SEARCH), int(ClickKind.EXIT_INTENT)
 _LOOKS = frozenset({int(ClickKind.VIEW_ITEM), int(ClickKind.ADD_TO_WISHLIST), int(ClickKind.LIKE)})
+_IDLE = frozenset(map(int, (ClickKind.PAGE_VIEW, ClickKind.VIEW_ITEM_LIST, ClickKind.VIEW_CONTENT, ClickKind.APP_OPEN)))
 _ADD, _PURCHASE = int(CartOp.ADD), int(OrderNews.PURCHASE)
 
 
@@ -56,11 +57,16 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
     if not 0 < customer.born < at or at + rules.expires_after <= site.clock:
         return verdicts  # the first event of a visitor; or one of long ago, when there is nobody to show anything
     shown = customer.shown
-    if shown is None or shown.told is None or at >= shown.told.at + rules.throttle:
+    if shown is None or (told := shown.told) is None:
         return verdicts + _judge(customer, person, event.id, at, site, leaving=leaving)
-    if shown.waiting is None or at >= shown.waiting.at:
-        customer.shown = Shown(shown.refused, shown.searches, Waiting(event.id, at, leaving), shown.told)
-        wake_by(customer, shown.told.at + rules.throttle)
+    waiting = shown.waiting
+    if waiting is None and told.lasts and not shown.refused and at < told.at + told.lasts and _is_idle(event):
+        return verdicts
+    if at >= told.at + rules.throttle:
+        return verdicts + _judge(customer, person, event.id, at, site, leaving=leaving)
+    if waiting is None or at >= waiting.at:
+        customer.shown = Shown(shown.refused, shown.searches, Waiting(event.id, at, leaving), told)
+        wake_by(customer, told.at + rules.throttle)
     return verdicts
 
 
@@ -96,6 +102,11 @@ def withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
     customer.shown = replace(shown, told=replace(told, lasts=0))
     reason = Reason.WITHDRAWN
     return [Verdict(KIND, Outcome.CANCELLED, reason, told.episode, _STEP, at, told.at, expires, _CHANNEL)]
+
+
+def _is_idle(event: PersonEvent) -> bool:
+    """Whether an event says nothing of what a person is drawn to. While something may be shown, it is not judged."""
+    return type(event) is Click and event.kind in _IDLE
 
 
 def _count_searches(customer: Customer, event: Click | CartRow) -> None:

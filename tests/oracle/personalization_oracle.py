@@ -21,6 +21,7 @@ from pipeline.log.rows import (
 
 DAY = 86_400_000
 WEIGHTS = {ClickKind.VIEW_ITEM: 1, ClickKind.VIEW_CATEGORY: 1, ClickKind.ADD_TO_WISHLIST: 3, ClickKind.LIKE: 3}
+IDLE = (ClickKind.PAGE_VIEW, ClickKind.VIEW_ITEM_LIST, ClickKind.VIEW_CONTENT, ClickKind.APP_OPEN)
 PURPOSES = ("profile", "onsite_personalization")
 UNASKED = {"profile": True, "onsite_personalization": False}
 """Whether a purpose is permitted to whoever said nothing."""
@@ -112,6 +113,13 @@ class _Watch:
             return
         seen = [known.at for known in self.read if isinstance(known, Click | CartRow) and self.collected(known)]
         if not seen or event.at <= min(seen) or event.at + self.rules.expires_after <= self.clock:
+            return
+        idle = isinstance(event, Click) and event.kind in IDLE and self.late is None
+        if idle and self.last is not None and not (self.withdrawn or self.refused):
+            idle = event.at < self.last.at + self.rules.expires_after
+        else:
+            idle = False
+        if idle:
             return
         if self.last is not None and event.at < self.last.at + self.rules.throttle:
             if self.late is None or event.at >= self.late.at:

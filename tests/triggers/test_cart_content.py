@@ -1,7 +1,18 @@
 """What is in a cart after a change."""
 
+from random import Random
+
 from pipeline.log.rows import CartOp
-from pipeline.state.cart import CART_CHANGE, MAX_LINES, PURCHASE, PURCHASE_CLOSE, PURCHASE_KEEP, CartChange, CartLine
+from pipeline.state.cart import (
+    CART_CHANGE,
+    MAX_LINES,
+    PURCHASE,
+    PURCHASE_CLOSE,
+    PURCHASE_KEEP,
+    Cart,
+    CartChange,
+    CartLine,
+)
 from pipeline.triggers import cart_content as content
 
 
@@ -77,3 +88,27 @@ def test_the_dearest_line_gives_the_category_and_ties_go_by_sku() -> None:
     assert content.dearest_category([of("b", 5, 3, "many"), of("a", 9, 1, "dear")]) == "many"
     assert content.dearest_category([of("b", 5, 1, "second"), of("a", 5, 1, "first")]) == "first"
     assert content.dearest_category([]) == ""
+
+
+def some_lines(random: Random) -> tuple[CartLine, ...]:
+    skus = random.sample("abc", random.randint(0, 2))
+    return tuple(line(sku, random.choice((0, 1, 1, 2))) for sku in skus)
+
+
+def test_whether_a_cart_has_content_is_told_without_working_it_out() -> None:
+    ops, seen = [*CartOp, CartOp.ADD, PURCHASE_CLOSE, PURCHASE_KEEP], set()
+    for seed in range(3_000):
+        random = Random(seed)
+        changes = tuple(
+            CartChange(at, CART_CHANGE, 0, "e", int(random.choice(ops)), some_lines(random))
+            for at in range(random.randint(0, 5))
+        )
+        settled = tuple(line(sku, dormant=random.random() < 0.3) for sku in random.sample("abc", random.randint(0, 2)))
+        cart = Cart(lines=settled, pending=changes)
+        left = cart.lines
+        for change in changes:
+            left = content.after(left, change)
+        assert content.filled(cart) is bool(content.active(left)), seed
+        seen.add(content.filled(cart))
+    assert seen == {False, True}
+    assert not content.filled(None)

@@ -48,6 +48,11 @@ def search(minute: float) -> Click:
     return click(minute, kind=int(ClickKind.SEARCH), subject="boots")
 
 
+def login(minute: float) -> IdentifyRow:
+    """Something that a person does and that changes nothing."""
+    return IdentifyRow(identity(None), at(minute), "login")
+
+
 def leave(minute: float, **more: Any) -> Click:
     return click(minute, kind=int(ClickKind.EXIT_INTENT), **more)
 
@@ -163,7 +168,7 @@ def test_what_is_out_of_stock_or_restricted_is_not_shown_and_the_next_takes_its_
     shop.tell(view(0, "gone"), view(1, "gone"), view(2, "pills"), view(3, "pills"), view(4, "a"), view(5, "b"))
     assert [items(data) for data in emitted(shop)] == [[], ["a"], ["a", "b"]]
     shop.broadcast(product("a", stock=0))
-    shop.tell(click(6))
+    shop.tell(login(6))
     assert [items(data) for data in emitted(shop)] == [["b"]]
 
 
@@ -179,8 +184,18 @@ def test_only_what_the_person_does_is_looked_at() -> None:
     )
     shop.clock(60 * 24 * 500)
     assert said(shop) == []
-    shop.tell(IdentifyRow(identity(None), at(60 * 24 * 500 + 1), "login"))
+    shop.tell(login(60 * 24 * 500 + 1))
     assert said(shop) == [("emitted", "changed")]
+
+
+def test_a_page_is_judged_only_where_nothing_may_be_shown_any_more() -> None:
+    shop = shop_of()
+    shop.tell(view(0, "a"))
+    shop.broadcast(product("a", stock=0))
+    shop.tell(*(click(29, kind=int(kind)) for kind in (ClickKind.PAGE_VIEW, ClickKind.VIEW_CONTENT)))
+    assert len(emitted(shop)) == 1
+    shop.tell(click(30))
+    assert len(emitted(shop)) == 1
 
 
 def test_an_event_of_long_ago_is_not_judged() -> None:
@@ -212,9 +227,9 @@ def test_a_top_rank_changes_by_more_than_a_tenth(dimension: str, score: int, lea
     shop = shop_of()
     shop.tell(view(0))
     affinity(shop, **{dimension: {"old": 1_000}})
-    shop.tell(click(1))
+    shop.tell(login(1))
     affinity(shop, **{dimension: {"new": score, "old": 1_000}})
-    shop.tell(click(2))
+    shop.tell(login(2))
     last = emitted(shop)[-1]["moment"]
     assert last[{"categories": "category", "brands": "brand"}[dimension]] == leads
 
@@ -237,10 +252,10 @@ def test_each_place_of_an_item_changes_by_more_than_a_tenth(scores: dict[str, in
     shop = shop_of()
     shop.tell(view(0))
     affinity(shop, items={"a": 1_000, "b": 800, "c": 600})
-    shop.tell(click(1))
+    shop.tell(login(1))
     assert items(emitted(shop)[-1]) == ["a", "b", "c"]
     affinity(shop, items=scores)
-    shop.tell(click(2))
+    shop.tell(login(2))
     told = emitted(shop)
     assert (items(told[-1]) if told else ["a", "b", "c"]) == list(shown)
 
@@ -288,7 +303,7 @@ def test_a_change_that_is_taken_back_within_the_throttle_is_never_said() -> None
 
 def test_what_waits_is_overtaken_by_what_comes_later() -> None:
     shop = shop_of()
-    shop.tell(view(0, "a", event_id="one"), view(sec(1), "b", event_id="two"), click(sec(6), "three"))
+    shop.tell(view(0, "a", event_id="one"), view(sec(1), "b", event_id="two"), view(sec(6), event_id="three"))
     assert [data["episode"] for data in emitted(shop)] == ["one", "three"]
     shop.clock(10)
     assert said(shop) == []
