@@ -17,7 +17,7 @@ Lines = tuple[CartLine, ...]
 SHRINKING = frozenset({CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT})
 """Ops that may leave a cart empty."""
 
-_FILLING = frozenset({int(CartOp.ADD), int(CartOp.SET), int(CartOp.SNAPSHOT)})
+_FILLING = frozenset({int(CartOp.ADD), int(CartOp.SET)})
 _EMPTYING = frozenset({int(CartOp.CLEAR), PURCHASE_CLOSE})
 _REPLACING = _EMPTYING | {int(CartOp.SNAPSHOT), PURCHASE_KEEP}
 
