@@ -12,6 +12,7 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import CHANGELOG, ECHO, ECHO_SOURCE, LOG, REJECTS, Namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import reader
+from pipeline.kafka.counts import require_topics
 from pipeline.kafka.ranges import read_range
 from pipeline.kafka.topics import read_namespace
 from pipeline.verify.evidence import NO_POSITION, Evidence, gather
@@ -31,10 +32,13 @@ async def verify(
 ) -> Report:
     """Judge the namespace in the settings; `keep` is a folder from which the next run goes on.
 
-    Raises UserError where Kafka is missing, where retention has cut what is needed, or `keep` is of something else.
+    Raises UserError where Kafka or a topic is missing, where retention has cut what is needed, or `keep` is of another
+    namespace or layout.
     """
     started = time.monotonic()
     namespace = await read_namespace(settings)
+    sources_read = dict.fromkeys(source.topic for source in namespace.sources)
+    await require_topics(settings, namespace, (*sources_read, LOG, CHANGELOG, *JUDGED, ECHO))
     report = Report()
     with tempfile.TemporaryDirectory(prefix="pipeline-verify-") as scratch:
         place = Workplace(namespace, keep, Path(scratch))

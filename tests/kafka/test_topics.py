@@ -15,6 +15,7 @@ from pipeline.config.settings import KafkaSettings, Settings, TopicSettings
 from pipeline.kafka.clients import admin_client, connection
 from pipeline.kafka.counts import require_topics
 from pipeline.kafka.topics import CONTROL, TopicSpec, apply, check, plan, read_namespace
+from pipeline.verify.run import verify
 
 Make = Callable[..., Settings]
 DAY_MS = 86_400_000
@@ -119,6 +120,8 @@ def test_apply_gives_a_namespace_of_an_earlier_release_the_topics_and_sources_th
     asyncio.run(send(settings, whole.topic(CONTROL), msgspec.json.encode(earlier), key=b"namespace"))
     with pytest.raises(UserError, match="run `pipeline topics apply"):
         asyncio.run(require_topics(settings, earlier, SOURCES))
+    with pytest.raises(UserError, match=f"topic {later[1]} does not exist: run `pipeline topics apply"):
+        asyncio.run(verify(settings))
     applied = asyncio.run(apply(settings, Mode.LIVE))
     assert sorted(applied.created) == sorted(later)
     assert applied.namespace == asyncio.run(read_namespace(settings)) == whole
