@@ -228,6 +228,12 @@ def _site(file: Path, name: str, tree: dict[str, Any]) -> SitePolicy:
     ):
         if not period:
             raise ConfigError(f"{where}.{key}", "must be longer than nothing: give a duration")
+    for key, period in (
+        ("win_back.never_carted_after", site.win_back.never_carted_after),
+        ("win_back.dormant_after", site.win_back.dormant_after),
+    ):
+        if period < 2 * DAY:
+            raise ConfigError(f"{where}.{key}", 'visits are counted in whole days: give "2d" or more')
     for key, steps in [
         ("cart.steps", site.cart.steps),
         *((f"cart.categories.{c}.steps", o.steps) for c, o in site.cart.categories.items() if o.steps is not None),

@@ -103,12 +103,15 @@ def _begun(customer: Customer, site: SiteNow) -> WinBack:
 
 
 def _visit(customer: Customer, person: str, at: int, site: SiteNow) -> None:
-    """Enter a day of activity."""
+    """Enter a day of activity. After all others, and not one of the first, it can only put off what is scheduled."""
     win_back, day = _begun(customer, site), at // DAY
-    days = tuple(sorted({*win_back.first_days, day})[:FIRST_DAYS])
+    days = win_back.first_days
+    if len(days) < FIRST_DAYS or day < days[-1]:
+        days = tuple(sorted({*days, day})[:FIRST_DAYS])
     visits = visited(win_back.visits, day, site.clock // DAY)
     customer.win_back = replace(win_back, visits=visits, first_days=days)
-    _schedule(customer, person, site)
+    if not win_back.next or days != win_back.first_days or day < win_back.visits[-1]:
+        _schedule(customer, person, site)
 
 
 def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> None:

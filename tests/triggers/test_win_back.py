@@ -1,13 +1,24 @@
 """Winning customers back, one sentence a test. Times are days after the shop's epoch."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
 
 from pipeline.config.durations import DAY, HOUR, Millis
-from pipeline.config.policy import OrderPolicy, PermissionPolicy, RampPolicy, SitePolicy, WinBackPolicy
+from pipeline.config.errors import ConfigError
+from pipeline.config.policy import (
+    OrderPolicy,
+    PermissionPolicy,
+    RampPolicy,
+    SitePolicy,
+    WinBackPolicy,
+    decode_policy,
+    encode_policy,
+    load_policy,
+)
 from pipeline.events.customer import Channel
 from pipeline.log.rows import CartOp, Click, ConsentRow, IdentifyRow, MessageRow, OrderNews, OrderRow, Report
 from pipeline.policy.pacing import spread
@@ -507,6 +518,24 @@ def test_a_new_policy_holds_for_who_waits() -> None:
     made.tell(news(17, OrderNews.DELIVERED))
     made.clock(18 * MINUTES)
     assert [s.reason for s in heard(made)] == ["undelivered", "disabled"]
+
+
+@pytest.mark.parametrize("key", ["never_carted_after", "dormant_after"])
+def test_silence_is_measured_in_whole_days(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(f'[site."*".win_back]\n{key} = "47h"\n')
+    with pytest.raises(ConfigError, match=rf"win_back\.{key}: visits are counted in whole days"):
+        load_policy(file)
+    file.write_text(f'[site."*".win_back]\n{key} = "2d"\n')
+    assert load_policy(file).site("s").win_back
+
+
+def test_it_is_written_for_one_site_and_category(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('[site.pets.win_back]\nprior_gap = "30d"\n[site.pets.win_back.categories]\nfood = "21d"\n')
+    rules = decode_policy(encode_policy(load_policy(file)))
+    assert rules.site("pets").win_back.categories == {"food": 21 * DAY}
+    assert (rules.site("pets").win_back.prior_gap, rules.site("toys").win_back.prior_gap) == (30 * DAY, 60 * DAY)
 
 
 # --- the price, and the memory
