@@ -13,6 +13,7 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import DECISIONS, LOG, REJECTS
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import connection
+from pipeline.triggers.contract import ENGINE_VERSION
 from pipeline.verify.report import Finding, Report
 from pipeline.verify.run import SOURCES_PART, STATE_PART, verify
 from tests.verify.histories import Tampering, commit_group, poll, write_history
@@ -147,7 +148,8 @@ def test_outputs_after_the_position_are_judged_by_their_frame(settings_of: Setti
 
 def test_another_version_of_the_engine_is_not_judged(settings_of: SettingsOf) -> None:
     def older(topic: str, records: list) -> list:
-        return [(k, v.replace(b'"engine_version":"1"', b'"engine_version":"0"'), h) for k, v, h in records]
+        ours, other = (f'"engine_version":"{version}"'.encode() for version in (ENGINE_VERSION, "0"))
+        return [(k, v.replace(ours, other), h) for k, v, h in records]
 
     report = judged(settings_of(), Tampering(outputs=older))
     assert report.clean, list(report.first())
