@@ -17,7 +17,8 @@ Lines = tuple[CartLine, ...]
 SHRINKING = frozenset({CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT})
 """Ops that may leave a cart empty."""
 
-_FILLING = frozenset({int(CartOp.ADD), int(CartOp.SET)})
+_ADD = int(CartOp.ADD)
+_FILLING = frozenset({_ADD, int(CartOp.SET)})
 _EMPTYING = frozenset({int(CartOp.CLEAR), PURCHASE_CLOSE})
 _REPLACING = _EMPTYING | {int(CartOp.SNAPSHOT), PURCHASE_KEEP}
 
@@ -60,6 +61,11 @@ def filled(cart: Cart | None) -> bool:
     """
     if cart is None:
         return False
+    if not cart.pending:
+        return any(not line.dormant for line in cart.lines)
+    newest = cart.pending[-1]
+    if newest.op == _ADD and newest.lines and newest.lines[0].quantity > 0:
+        return True
     touched: set[str] = set()
     for change in reversed(cart.pending):
         op = change.op
@@ -71,8 +77,8 @@ def filled(cart: Cart | None) -> bool:
             break
         touched.update(line.sku for line in change.lines)
     else:
-        if not touched or any(not line.dormant and line.sku not in touched for line in cart.lines):
-            return any(not line.dormant for line in cart.lines)
+        if any(not line.dormant and line.sku not in touched for line in cart.lines):
+            return True
     lines = cart.lines
     for change in cart.pending:
         lines = after(lines, change)

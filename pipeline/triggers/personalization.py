@@ -42,32 +42,24 @@ _ADD, _PURCHASE = int(CartOp.ADD), int(OrderNews.PURCHASE)
 
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
     """Judge what a person does: a click, a change of the cart, a purchase, a login. Take a withdrawal."""
-    verdicts: list[Verdict] = []
-    leaving = False
-    if type(event) is Click or type(event) is CartRow:
-        leaving = type(event) is Click and event.kind == _EXIT_INTENT
-        _count_searches(customer, event)
-        if event.consent & _REFUSING:
-            verdicts = withdraw(customer, event.at, site)
-    elif isinstance(event, ConsentRow):
+    if type(event) is Click:
+        kind = event.kind
+        if kind == _SEARCH:
+            _searched(customer)
+        elif kind in _LOOKS:
+            _found(customer)
+        verdicts = withdraw(customer, event.at, site) if event.consent & _REFUSING else []
+        return verdicts + _take(customer, person, event, site, idle=kind in _IDLE, leaving=kind == _EXIT_INTENT)
+    if type(event) is CartRow:
+        if event.op == _ADD:
+            _found(customer)
+        verdicts = withdraw(customer, event.at, site) if event.consent & _REFUSING else []
+        return verdicts + _take(customer, person, event, site)
+    if isinstance(event, ConsentRow):
         return withdraw(customer, event.at, site)
-    elif not (isinstance(event, IdentifyRow) or (isinstance(event, OrderRow) and event.news == _PURCHASE)):
-        return verdicts
-    at, rules = event.at, site.policy.personalization
-    if not 0 < customer.born < at or at + rules.expires_after <= site.clock:
-        return verdicts  # the first event of a visitor; or one of long ago, when there is nobody to show anything
-    shown = customer.shown
-    if shown is None or (told := shown.told) is None:
-        return verdicts + _judge(customer, person, event.id, at, site, leaving=leaving)
-    waiting = shown.waiting
-    if waiting is None and told.lasts and not shown.refused and at < told.at + told.lasts and _is_idle(event):
-        return verdicts
-    if at >= told.at + rules.throttle:
-        return verdicts + _judge(customer, person, event.id, at, site, leaving=leaving)
-    if waiting is None or at >= waiting.at:
-        customer.shown = Shown(shown.refused, shown.searches, Waiting(event.id, at, leaving), told)
-        wake_by(customer, told.at + rules.throttle)
-    return verdicts
+    if isinstance(event, IdentifyRow) or (isinstance(event, OrderRow) and event.news == _PURCHASE):
+        return _take(customer, person, event, site)
+    return []
 
 
 def wake(customer: Customer, site: SiteNow) -> int:
@@ -104,22 +96,43 @@ def withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
     return [Verdict(KIND, Outcome.CANCELLED, reason, told.episode, _STEP, at, told.at, expires, _CHANNEL)]
 
 
-def _is_idle(event: PersonEvent) -> bool:
-    """Whether an event says nothing of what a person is drawn to. While something may be shown, it is not judged."""
-    return type(event) is Click and event.kind in _IDLE
-
-
-def _count_searches(customer: Customer, event: Click | CartRow) -> None:
-    """Count the searches in a row with which no product was found."""
+def _take(
+    customer: Customer,
+    person: str,
+    event: Click | CartRow | OrderRow | IdentifyRow,
+    site: SiteNow,
+    *,
+    idle: bool = False,
+    leaving: bool = False,
+) -> list[Verdict]:
+    """Judge an event now, or have it wait. One that is idle says nothing of what a person is drawn to."""
+    at, rules = event.at, site.policy.personalization
+    if not 0 < customer.born < at or at + rules.expires_after <= site.clock:
+        return []  # the first event of a visitor; or one of long ago, when there is nobody to show anything
     shown = customer.shown
-    if type(event) is Click and event.kind == _SEARCH:
-        shown = shown or _NOTHING
-        if shown.searches < SEARCHES:
-            customer.shown = replace(shown, searches=shown.searches + 1)
-    elif shown is not None and shown.searches:
-        found = event.kind in _LOOKS if isinstance(event, Click) else event.op == _ADD
-        if found:
-            customer.shown = replace(shown, searches=0)
+    if shown is not None and (told := shown.told) is not None:
+        waiting = shown.waiting
+        if idle and waiting is None and told.lasts and at < told.at + told.lasts and not shown.refused:
+            return []
+        if at < told.at + rules.throttle:
+            if waiting is None or at >= waiting.at:
+                customer.shown = Shown(shown.refused, shown.searches, Waiting(event.id, at, leaving), told)
+                wake_by(customer, told.at + rules.throttle)
+            return []
+    return _judge(customer, person, event.id, at, site, leaving=leaving)
+
+
+def _searched(customer: Customer) -> None:
+    """Count the searches in a row with which no product was found."""
+    shown = customer.shown or _NOTHING
+    if shown.searches < SEARCHES:
+        customer.shown = replace(shown, searches=shown.searches + 1)
+
+
+def _found(customer: Customer) -> None:
+    shown = customer.shown
+    if shown is not None and shown.searches:
+        customer.shown = replace(shown, searches=0)
 
 
 def _judge(customer: Customer, person: str, episode: str, at: int, site: SiteNow, *, leaving: bool) -> list[Verdict]:
@@ -144,8 +157,23 @@ def _judge(customer: Customer, person: str, episode: str, at: int, site: SiteNow
     action = action or unhurried(customer, person, standing, told, at, site)
     prompted = at if action in PROMPTS else NEVER if told is None else told.prompted
     customer.shown = Shown(0, shown.searches, None, Told(at, lasts, episode, action.value, standing, prompted))
-    emitted = Verdict(KIND, Outcome.EMITTED, Reason.CHANGED, episode, _STEP, at, at, expires, _CHANNEL)
-    return [emitted._replace(lines=_lines(standing, site), moment=moment_of(standing), action=action)]
+    lines, moment = _lines(standing, site), moment_of(standing)
+    return [
+        Verdict(
+            kind=KIND,
+            outcome=Outcome.EMITTED,
+            reason=Reason.CHANGED,
+            episode=episode,
+            step=_STEP,
+            at=at,
+            due=at,
+            expires=expires,
+            channel=_CHANNEL,
+            lines=lines,
+            moment=moment,
+            action=action,
+        )
+    ]
 
 
 def _stands(shown: Shown) -> bool:

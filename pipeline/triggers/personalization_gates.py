@@ -51,12 +51,14 @@ def permitted(grants: Grants, at: int, rules: PermissionPolicy) -> bool:
 
     A refusal that is known already counts, though it be newer than `at`.
     """
-    if not _holds(grants, _PROFILE, at, rules):
-        return False
-    if (words := grants.get(_ON_CHANNEL)) is None:
-        return _holds(grants, _PURPOSE, at, rules)
-    newest = max(at, *(word.at for word in (*words, *grants.get(_PURPOSE, ()))))
-    return all(allowed(grants, _PURPOSE, Channel.ONSITE, rules, when) for when in (at, newest))
+    if (own := grants.get(_ON_CHANNEL)) is None:
+        if not _holds(grants, _PURPOSE, at, rules):
+            return False
+    else:
+        newest = max(at, *(word.at for word in (*own, *grants.get(_PURPOSE, ()))))
+        if not all(allowed(grants, _PURPOSE, Channel.ONSITE, rules, when) for when in (at, newest)):
+            return False
+    return _holds(grants, _PROFILE, at, rules)
 
 
 def _holds(grants: Grants, purpose: Purpose, at: int, rules: PermissionPolicy) -> bool:

@@ -26,7 +26,7 @@ PROMPT_AGAIN = DAY
 
 PROMPTS = frozenset({Action.SIGNUP_PROMPT, Action.PUSH_OPTIN})
 
-_STAGES = {stage: stage.name.lower() for stage in Stage}
+_STAGES = {int(stage): stage.name.lower() for stage in Stage}
 
 
 def standing_of(customer: Customer, last: Standing, at: int, site: SiteNow) -> Standing:
@@ -49,7 +49,7 @@ def standing_of(customer: Customer, last: Standing, at: int, site: SiteNow) -> S
 def moment_of(standing: Standing) -> Moment:
     """Where a person stands, as a trigger says it."""
     cart = "filled" if standing.filled else "empty"
-    return Moment(_STAGES[Stage(standing.stage)], cart, standing.category, standing.brand, standing.segments)
+    return Moment(_STAGES[standing.stage], cart, standing.category, standing.brand, standing.segments)
 
 
 def urgent(standing: Standing, searches: int, *, leaving: bool) -> Action | None:
