@@ -42,24 +42,29 @@ _ADD, _PURCHASE = int(CartOp.ADD), int(OrderNews.PURCHASE)
 
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
     """Judge what a person does: a click, a change of the cart, a purchase, a login. Take a withdrawal."""
+    taken_back: list[Verdict] = []
     if type(event) is Click:
         kind = event.kind
         if kind == _SEARCH:
             _searched(customer)
         elif kind in _LOOKS:
             _found(customer)
-        verdicts = withdraw(customer, event.at, site) if event.consent & _REFUSING else []
-        return verdicts + _take(customer, person, event, site, idle=kind in _IDLE, leaving=kind == _EXIT_INTENT)
-    if type(event) is CartRow:
+        if event.consent & _REFUSING:
+            taken_back = withdraw(customer, event.at, site)
+        said = _take(customer, person, event, site, idle=kind in _IDLE, leaving=kind == _EXIT_INTENT)
+    elif type(event) is CartRow:
         if event.op == _ADD:
             _found(customer)
-        verdicts = withdraw(customer, event.at, site) if event.consent & _REFUSING else []
-        return verdicts + _take(customer, person, event, site)
-    if isinstance(event, ConsentRow):
-        return withdraw(customer, event.at, site)
-    if isinstance(event, IdentifyRow) or (isinstance(event, OrderRow) and event.news == _PURCHASE):
-        return _take(customer, person, event, site)
-    return []
+        if event.consent & _REFUSING:
+            taken_back = withdraw(customer, event.at, site)
+        said = _take(customer, person, event, site)
+    elif isinstance(event, ConsentRow):
+        said = withdraw(customer, event.at, site)
+    elif isinstance(event, IdentifyRow) or (isinstance(event, OrderRow) and event.news == _PURCHASE):
+        said = _take(customer, person, event, site)
+    else:
+        return taken_back
+    return taken_back + said if taken_back else said
 
 
 def wake(customer: Customer, site: SiteNow) -> int:

@@ -448,6 +448,16 @@ def test_nothing_is_shown_where_the_policy_says_so() -> None:
     assert said(shop) == [("emitted", "changed")]
 
 
+def test_after_a_refusal_any_event_says_it_again() -> None:
+    shop = shop_of()
+    shop.tell(view(0))
+    shop.set_policy(replace(site_policy(), personalization=PersonalizationPolicy(enabled=False)))
+    shop.tell(view(1), view(2))
+    shop.set_policy(site_policy())
+    shop.tell(click(3))
+    assert said(shop) == [("emitted", "changed"), ("suppressed", "disabled"), ("emitted", "changed")]
+
+
 def test_nothing_is_shown_before_the_site_goes_live() -> None:
     live_at = datetime.fromtimestamp((T0 + MINUTE) / 1000, UTC)
     shop = shop_of(replace(site_policy(), go_live_at=live_at))
