@@ -102,7 +102,7 @@ class WinBackPolicy(Struct, frozen=True, forbid_unknown_fields=True):
 class PersonalizationPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     """Live personalization."""
 
-    enabled: Annotated[bool, Meta(description="Off: nothing is said.")] = True
+    enabled: Annotated[bool, Meta(description="Off: every candidate is suppressed; said once a person.")] = True
     throttle: Annotated[Millis, Meta(description="Shortest time between two triggers of a person.")] = Millis(
         5 * SECOND
     )

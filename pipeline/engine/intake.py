@@ -90,7 +90,7 @@ def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> str
         return known
     customer.carts = known
     _seen(customer, event)
-    if event.op in (CartOp.ADD, CartOp.SNAPSHOT):
+    if event.op in (CartOp.ADD, CartOp.SNAPSHOT) and event.lines:
         customer.cart_added = max(customer.cart_added, event.at)
         customer.interested = max(customer.interested, event.at)
     if event.op == CartOp.ADD and _may_profile(customer, event.at, site):

@@ -33,4 +33,4 @@ class Trigger(Protocol):
         """Decide all that the clock has passed. Called again at the same clock it decides nothing more."""
 
     def lapse(self, customer: Customer, site: SiteNow) -> int:
-        """When a held step must be looked at again though orders are silent, 0 where none is held."""
+        """When this kind must look again at a person of whom anything is held though orders are silent, 0 for never."""

@@ -45,6 +45,12 @@ def test_who_empties_the_cart_falls_back_at_once(emptied: Any) -> None:
     assert stage_of(shop) is Stage.CONSIDERATION
 
 
+def test_an_empty_snapshot_adds_nothing_to_a_cart() -> None:
+    shop = Shop()
+    shop.tell(snapshot(0))
+    assert (stage_of(shop), shop.customer().cart_added) == (Stage.AWARENESS, NEVER)
+
+
 def test_a_change_that_is_read_before_an_earlier_one_has_the_last_word() -> None:
     assert after(clear(5), add(1)) is Stage.CONSIDERATION
     assert after(add(5), clear(1)) is Stage.DECISION

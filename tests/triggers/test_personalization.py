@@ -11,6 +11,9 @@ from pipeline.config.policy import PermissionPolicy, PersonalizationPolicy, Site
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log import consent
 from pipeline.log.rows import CartRow, Click, ClickKind, ConsentRow, IdentifyRow, OrderNews, Report
+from pipeline.state.codec import encode_customer
+from pipeline.state.customer import NEVER
+from pipeline.triggers import personalization
 from pipeline.triggers.contract import Kind
 from tests.engine.shop import (
     ANN,
@@ -215,8 +218,6 @@ def affinity(shop: Shop, **scores: dict[str, int]) -> None:
     customer = shop.customer()
     assert customer.tastes is not None
     customer.tastes = replace(customer.tastes, **scores)
-    from pipeline.state.codec import encode_customer
-
     shop.store[ANN.encode()] = encode_customer(customer)
     shop.reopen()
 
@@ -299,6 +300,15 @@ def test_a_change_that_is_taken_back_within_the_throttle_is_never_said() -> None
     shop.tell(clear(10.01), add(10.02), clear(10.03))
     shop.clock(11)
     assert [data["moment"]["cart"] for data in emitted(shop)] == ["empty"]
+
+
+def test_what_was_decided_at_a_time_is_not_decided_again() -> None:
+    shop = shop_of()
+    shop.tell(view(0, "a"), view(sec(1), "b"))
+    customer, site = shop.customer(), shop.engine._site("s")._replace(clock=at(1))
+    assert len(personalization.settle(customer, ANN, site)) == 1
+    assert personalization.settle(customer, ANN, site) == []
+    assert personalization.wake(customer, site) == NEVER
 
 
 def test_what_waits_is_overtaken_by_what_comes_later() -> None:
