@@ -319,6 +319,14 @@ def test_a_parcel_under_way_is_waited_for() -> None:
     assert heard(made) == [Said("o1:second_order", "emitted", "second_order", 20)]
 
 
+def test_a_delivery_that_was_read_ahead_of_the_clock_is_waited_for_alike() -> None:
+    events = order(0), news(1, OrderNews.SHIPPED), news(20, OrderNews.DELIVERED)
+    assert said(21, *events, policy=policy(SOON)) == [
+        Said("o1:second_order", "deferred", "undelivered", 15),
+        Said("o1:second_order", "emitted", "second_order", 20),
+    ]
+
+
 def test_a_parcel_that_does_not_come_in_time_lets_it_expire() -> None:
     got = said(60, order(0), news(1, OrderNews.SHIPPED), policy=policy(SOON))
     assert got == [
@@ -396,6 +404,11 @@ def test_what_has_expired_is_not_cancelled() -> None:
     made = until(105, order(0))
     made.tell(order(105, "o2"))
     assert [s.outcome for s in heard(made)] == ["emitted"]
+
+
+@pytest.mark.parametrize("day", [90.001, 91, 103.9])
+def test_an_order_soon_after_it_was_due_suppresses_where_it_is_known(day: float) -> None:
+    assert said(104, order(0, "o1"), order(day, "o2")) == [Said("o1:second_order", "suppressed", "ordered", 90)]
 
 
 def test_a_known_order_suppresses_and_one_after_the_expiry_does_not() -> None:
