@@ -103,7 +103,7 @@ def _next_order(win_back: WinBack, orders: Orders, anchor: Order, rules: SitePol
     if cancelled > anchor.at:
         due = max(due, cancelled + SOONEST)
     episode = f"{anchor.id}:{variant.name.lower()}"
-    due = max(_live(due, episode, rules), win_back.busy)
+    due = _live(due, episode, rules)  # no other is open: the order has answered it
     return Step(variant, episode, due, max(due, at), anchor.at)
 
 

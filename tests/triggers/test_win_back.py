@@ -19,6 +19,7 @@ from pipeline.config.policy import (
     encode_policy,
     load_policy,
 )
+from pipeline.engine.outputs import rfc3339
 from pipeline.events.customer import Channel
 from pipeline.log.rows import CartOp, Click, ConsentRow, IdentifyRow, MessageRow, OrderNews, OrderRow, Report
 from pipeline.policy.pacing import spread
@@ -215,6 +216,13 @@ def test_a_newsletter_sign_up_is_a_sign_of_life() -> None:
 def test_a_buyer_falls_dormant_after_his_second_order_was_decided_once_and_never_again() -> None:
     made = until(1000, order(0), visit(500))
     assert [(s.what, s.outcome) for s in heard(made)] == [("o1:second_order", "emitted"), ("o1:dormant", "emitted")]
+
+
+def test_a_buyers_dormancy_is_due_at_the_decision_of_his_next_order_at_the_soonest() -> None:
+    rules = policy(WinBackPolicy(prior_gap=Millis(300 * DAY)))
+    second, dormant = until(400, order(0), policy=rules, granted=False).decisions()
+    assert (second["reason"], dormant["reason"]) == ("no_permission", "no_permission")
+    assert dormant["due_at"] == second["due_at"] == rfc3339(T0 + 365 * DAY)
 
 
 def test_one_is_open_at_a_time() -> None:
