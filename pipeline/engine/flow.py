@@ -13,15 +13,16 @@ SILENT_GAPS = 10
 def beat(flow: SiteFlow, news: Beat) -> SiteFlow:
     """Enter a beat. One that brings nothing newer changes nothing, so that a repeated beat does no harm.
 
-    The orders of a beat are taken as evenly spread since the newest before.
+    The orders of a beat are taken as evenly spread since the newest before, or since its oldest where none was known.
     """
     first, activity, order, gaps = flow.first_activity, flow.activity, flow.order, flow.gaps
     if news.activity > activity:
         activity = news.activity
         first = first or news.activity
     if news.order > order:
-        if order and news.orders:
-            gaps = (*gaps, *[(news.order - order) // news.orders] * min(news.orders, MAX_GAPS))[-MAX_GAPS:]
+        number = news.orders if order else news.orders - 1
+        if number > 0 and (order or news.since):
+            gaps = (*gaps, *[(news.order - (order or news.since)) // number] * min(number, MAX_GAPS))[-MAX_GAPS:]
         order = news.order
     return SiteFlow(first, activity, order, gaps)
 

@@ -129,9 +129,10 @@ class Framer:
                 if time > seen[1]:
                     seen[1] = time
                 if type(event) is OrderRow and event.news == OrderNews.PURCHASE and now_selling:
-                    flow = flows.setdefault(site, [0, 0, 0])
+                    flow = flows.setdefault(site, [0, 0, 0, 0])
                     flow[1] = max(flow[1], time)
                     flow[2] += 1
+                    flow[3] = min(flow[3] or time, time)
             elif type(routed) is Clock:
                 framed.clocks[source] = max(routed.at, framed.clocks.get(source, 0))
             elif type(routed) is Echoed:
@@ -141,7 +142,7 @@ class Framer:
             if now_selling:
                 framed.newest[topic, site] = max(newest, framed.newest.get((topic, site), 0))
             if topic in ACTIVITY:
-                flow = flows.setdefault(site, [0, 0, 0])
+                flow = flows.setdefault(site, [0, 0, 0, 0])
                 flow[0] = max(flow[0], newest)
 
     def _broadcast(self, source: int, records: list[Record], now: int | None, framed: Framed) -> Iterable[Row]:

@@ -27,7 +27,7 @@ from pipeline.kafka.counts import require_topics
 from pipeline.kafka.permissions import require
 from pipeline.kafka.topics import read_namespace
 from pipeline.log import rejects
-from pipeline.log.frames import Beat, Mark
+from pipeline.log.frames import Beat, Mark, join
 from pipeline.monitor.endpoint import exposed
 from pipeline.monitor.health import Health
 from pipeline.monitor.registry import process_registry
@@ -207,7 +207,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._newest[source] = max(self._newest.get(source, 0), max(record.timestamp for record in records))
         for news in framed.beats:
             known = self._beats.get(news.site)
-            self._beats[news.site] = news if known is None else _join(known, news)
+            self._beats[news.site] = news if known is None else join(known, news)
         self._metrics.count(framed)
         return [] if self._live else self._watermarks.from_clocks(framed.clocks)
 
@@ -297,10 +297,6 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if not error.retriable:
                 raise
             logger.warning("offsets not committed, tried again in a second: %s", type(error).__name__)
-
-
-def _join(known: Beat, news: Beat) -> Beat:
-    return Beat(news.site, max(known.activity, news.activity), max(known.order, news.order), known.orders + news.orders)
 
 
 def _now() -> int:

@@ -37,12 +37,25 @@ class Beat(NamedTuple):
     """How a feed of a site flows, for every partition to know: `orders` of them since the last beat.
 
     `activity` and `order` are the newest record times of clicks or carts, and of orders; 0 where there were none.
+    `since` is that of the oldest order.
     """
 
     site: str
     activity: int
     order: int
     orders: int
+    since: int = 0
+
+
+def join(earlier: Beat, later: Beat) -> Beat:
+    """Two beats of one site as one."""
+    return Beat(
+        earlier.site,
+        max(earlier.activity, later.activity),
+        max(earlier.order, later.order),
+        earlier.orders + later.orders,
+        min(earlier.since or later.since, later.since or earlier.since),
+    )
 
 
 class Frame(Struct, frozen=True, array_like=True, gc=False):

@@ -48,6 +48,8 @@ def judge(customer: Customer, cart: Cart, found: Step, site: SiteNow) -> Verdict
         return verdict(Outcome.SUPPRESSED, refusal)
     if site.orders_silent():
         return verdict(Outcome.HELD, Reason.ORDERS_SILENT)
+    if _superseded(customer, cart, found, site):
+        return verdict(Outcome.SUPPRESSED, Reason.SUPERSEDED)
     if (episode is not None and episode.until > now) or not site.admit(Kind.CART_ABANDONED, now):
         return verdict(Outcome.DEFERRED, Reason.RATE)
     return verdict(Outcome.EMITTED, Reason.SILENT)
@@ -71,15 +73,13 @@ def _overtaken(customer: Customer, cart: Cart, found: Step, channel: str, expire
         return closing.reason
     if 0 < withdrawn_after(customer.grants, channel, site.policy.permission, found[1]) < expires:
         return Reason.WITHDRAWN
-    if site.live and _superseded(customer, cart, found, site):
-        return Reason.SUPERSEDED
     return None
 
 
 def _superseded(customer: Customer, cart: Cart, found: Step, site: SiteNow) -> bool:
-    """Whether the next step is due as well, as after an outage: one message says enough."""
+    """Whether the next step is due as well, after an outage or while this one was held: one message says enough."""
     step, _, last = found
-    if cart.episode is None:
+    if cart.episode is None or not (site.live or cart.episode.held):
         return False
     decided = replace(cart.episode, decided=step, last=last)
     later = next_step(decided, customer.active, delays_of(site.policy, cart))

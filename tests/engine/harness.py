@@ -21,7 +21,7 @@ from pipeline.engine.outputs import Output, rfc3339
 from pipeline.engine.partition import PartitionEngine
 from pipeline.ingest.framing import Framer
 from pipeline.ingest.watermarks import Watermarks
-from pipeline.log.frames import Beat
+from pipeline.log.frames import Beat, join
 from pipeline.log.persons import anonymous_key, customer_key
 from pipeline.log.rejects import Reject
 from pipeline.state.codec import decode_customer, encode_customer, next_due_of
@@ -160,10 +160,8 @@ class LogWriter:
         for partition, data in framed.frames:
             self.log[partition].append(data)
         for news in framed.beats:
-            known = self._beats.get(news.site, Beat(news.site, 0, 0, 0))
-            self._beats[news.site] = Beat(
-                news.site, max(known.activity, news.activity), max(known.order, news.order), known.orders + news.orders
-            )
+            known = self._beats.get(news.site)
+            self._beats[news.site] = news if known is None else join(known, news)
         if marks := self._watermarks.from_clocks(framed.clocks):
             tick = self._framer.tick(marks, [self._beats[site] for site in sorted(self._beats)])
             self._beats.clear()

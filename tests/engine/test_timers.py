@@ -4,7 +4,7 @@ from random import Random
 
 from pipeline.engine import flow
 from pipeline.engine.timers import Timers
-from pipeline.log.frames import Beat
+from pipeline.log.frames import Beat, join
 from pipeline.state.partition import SiteFlow
 
 MINUTE = 60_000
@@ -76,6 +76,19 @@ def test_after_orders_it_is_ten_times_their_usual_gap_but_never_shorter() -> Non
     rare = [(n, n, 1) for n in range(100, 200, 10)]
     assert not silent(told(*rare, (289, 0, 0)))
     assert silent(told(*rare, (290, 0, 0)))
+
+
+def test_orders_that_are_all_in_the_first_beat_tell_their_usual_gap() -> None:
+    state = flow.beat(SiteFlow(), Beat("s", 100 * MINUTE, 100 * MINUTE, 11, 50 * MINUTE))
+    assert state.gaps == (5 * MINUTE,) * 10
+    assert not silent(flow.beat(state, Beat("s", 149 * MINUTE, 0, 0)))
+    assert silent(flow.beat(state, Beat("s", 150 * MINUTE, 0, 0)))
+
+
+def test_beats_joined_say_what_both_say() -> None:
+    one, two, none = Beat("s", 5, 4, 2, 3), Beat("s", 7, 6, 1, 6), Beat("s", 9, 0, 0)
+    assert join(one, two) == Beat("s", 7, 6, 3, 3)
+    assert join(none, one) == join(one, none) == Beat("s", 9, 4, 2, 3)
 
 
 def test_an_order_ends_the_silence() -> None:

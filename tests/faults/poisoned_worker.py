@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from pipeline.cli import main
-from pipeline.engine import fold
+from pipeline.engine import intake
 
 _poison = os.environ["FAULT_EVENT"]
 
@@ -19,6 +19,6 @@ def _poisoned(handler: Any) -> Any:
     return handle
 
 
-for _kind, _handler in list(fold._HANDLERS.items()):
-    fold._HANDLERS[_kind] = _poisoned(_handler)
+for _kind, _handler in list(intake.HANDLERS.items()):
+    intake.HANDLERS[_kind] = _poisoned(_handler)
 main(["worker"])

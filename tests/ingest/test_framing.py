@@ -92,7 +92,7 @@ def test_beats_tell_of_activity_and_purchases() -> None:
             CLICKS: records(body("page_view"), body("page_view")),
         }
     )
-    assert got.beats == [Beat("s", NOW + 11, NOW + 11, 2)]
+    assert got.beats == [Beat("s", NOW + 11, NOW + 11, 2, NOW + 10)]
 
 
 def test_history_becomes_rows_and_is_no_sign_that_a_shop_is_selling() -> None:

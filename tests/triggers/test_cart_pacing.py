@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pipeline.config.durations import DAY, MINUTE, Millis
-from pipeline.config.policy import RampPolicy, SitePolicy
+from pipeline.config.policy import OrderPolicy, RampPolicy, SitePolicy
 from pipeline.policy.pacing import spread, try_again
 from tests.engine.shop import T0, Shop, add, at, order, site_policy, word
 
@@ -120,3 +120,18 @@ def test_places_in_a_spread_are_even() -> None:
 def test_it_is_tried_again_at_least_a_minute_later_and_before_half_of_what_is_left(left: int, over: int) -> None:
     again = try_again("e", at(0), at(0) + left, over)
     assert MINUTE <= again - at(0) <= MINUTE + left // 2
+
+
+def test_a_cart_that_was_held_is_mentioned_once_when_orders_come_again() -> None:
+    shop = Shop(site_policy(steps=(30, 60), order=OrderPolicy(silent_after=Millis(20 * MINUTE))))
+    shop.beat(activity=1)
+    shop.tell(add(0))
+    shop.beat(activity=29)
+    shop.clock(70)
+    assert shop.said() == [(1, "held", "orders_silent", 30)]
+    shop.beat(activity=75, order=75, orders=1)
+    shop.clock(76)
+    assert [(s.step, s.outcome, s.reason) for s in shop.said()] == [
+        (1, "suppressed", "superseded"),
+        (2, "emitted", "silent"),
+    ]
