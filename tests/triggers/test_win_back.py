@@ -335,6 +335,20 @@ def test_a_delivery_that_was_read_ahead_of_the_clock_is_waited_for_alike() -> No
     ]
 
 
+def test_a_late_delivery_is_news_as_well() -> None:
+    made = until(18, order(0), news(1, OrderNews.SHIPPED), policy=policy(SOON))
+    made.tell(news(17, OrderNews.DELIVERED))
+    made.clock(19 * MINUTES)
+    assert [(s.outcome, s.day) for s in heard(made)] == [("deferred", 15), ("emitted", 18)]
+
+
+def test_that_it_waits_is_said_once() -> None:
+    made = until(16, order(0), news(1, OrderNews.SHIPPED), policy=policy(SOON))
+    made.tell(news(17, OrderNews.REFUNDED))
+    made.clock(18 * MINUTES)
+    assert [s.outcome for s in heard(made)] == ["deferred"]
+
+
 def test_a_parcel_that_does_not_come_in_time_lets_it_expire() -> None:
     got = said(60, order(0), news(1, OrderNews.SHIPPED), policy=policy(SOON))
     assert got == [
@@ -419,6 +433,12 @@ def test_an_order_soon_after_it_was_due_suppresses_where_it_is_known(day: float)
     assert said(104, order(0, "o1"), order(day, "o2")) == [Said("o1:second_order", "suppressed", "ordered", 90)]
 
 
+def test_a_late_order_cancels_nothing_that_has_expired() -> None:
+    made = until(110, order(0))
+    made.tell(order(95, "o2"))
+    assert [s.outcome for s in heard(made)] == ["emitted"]
+
+
 def test_a_known_order_suppresses_and_one_after_the_expiry_does_not() -> None:
     assert said(120, order(0, "o1"), order(103.9, "o2")) == [Said("o1:second_order", "suppressed", "ordered", 90)]
     assert [s.outcome for s in said(110, order(0, "o1"), order(104, "o2"))] == ["emitted"]
@@ -430,6 +450,16 @@ def test_a_withdrawal_of_its_channel_cancels_and_of_another_does_not() -> None:
     assert [s.outcome for s in heard(made)] == ["emitted"]
     made.tell(shop.report(93 * MINUTES, Report.COMPLAINED, "email"))
     assert [(s.outcome, s.reason) for s in heard(made)] == [("cancelled", "withdrawn")]
+
+
+def test_a_withdrawal_lets_the_next_one_come_on_another_channel() -> None:
+    made = until(91, order(0), policy=policy(WinBackPolicy(dormant_after=Millis(60 * DAY))))
+    made.tell(word(92, False, "email"))
+    made.clock(93 * MINUTES)
+    assert [(s.what, s.outcome, s.day) for s in heard(made)[1:]] == [
+        ("o1:second_order", "cancelled", 92),
+        ("o1:dormant", "emitted", 92),
+    ]
 
 
 def test_a_known_withdrawal_suppresses() -> None:
@@ -581,6 +611,7 @@ def test_days_join_into_runs_and_of_those_that_passed_the_newest_is_kept() -> No
     assert visited((5, 7, 9, 9), 8, today=4) == (5, 9)
     assert visited((5, 6, 9, 9), 20, today=10) == (9, 9, 20, 20)
     assert visited((9, 9), 3, today=10) == (9, 9)
+    assert visited((5, 6, 9, 9), 20, today=20) == (9, 9, 20, 20)
     runs: tuple[int, ...] = ()
     for day in range(1, 400, 2):
         runs = visited(runs, day, today=0)
