@@ -17,7 +17,7 @@ Lines = tuple[CartLine, ...]
 SHRINKING = frozenset({CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT})
 """Ops that may leave a cart empty."""
 
-_ADD = int(CartOp.ADD)
+_ADD, _SNAPSHOT = int(CartOp.ADD), int(CartOp.SNAPSHOT)
 _FILLING = frozenset({_ADD, int(CartOp.SET)})
 _EMPTYING = frozenset({int(CartOp.CLEAR), PURCHASE_CLOSE})
 _REPLACING = _EMPTYING | {int(CartOp.SNAPSHOT), PURCHASE_KEEP}
@@ -69,7 +69,9 @@ def filled(cart: Cart | None) -> bool:
     touched: set[str] = set()
     for change in reversed(cart.pending):
         op = change.op
-        if op in _FILLING and any(line.quantity > 0 and line.sku not in touched for line in change.lines):
+        if (op in _FILLING or (op == _SNAPSHOT and not _left_over(cart))) and any(
+            line.quantity > 0 and line.sku not in touched for line in change.lines
+        ):
             return True
         if op in _REPLACING:
             if not touched and op in _EMPTYING:
@@ -83,6 +85,11 @@ def filled(cart: Cart | None) -> bool:
     for change in cart.pending:
         lines = after(lines, change)
     return any(not line.dormant for line in lines)
+
+
+def _left_over(cart: Cart) -> bool:
+    """Whether there may be lines that an order left: a snapshot that repeats them is no touch."""
+    return any(line.dormant for line in cart.lines) or any(c.op == PURCHASE_KEEP for c in cart.pending)
 
 
 def worth(lines: Iterable[CartLine]) -> int:
