@@ -33,7 +33,7 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
     for trigger in TRIGGERS:
         if decided := trigger.on_event(customer, person, event, site):
             verdicts += decided
-    if type(event) is not Click or customer.stage < (Stage.CONSIDERATION if customer.interested else Stage.AWARENESS):
+    if type(event) is not Click or customer.stage < (_CONSIDERATION if customer.interested else _AWARENESS):
         _advance(customer, event.at, site)
     return verdicts
 

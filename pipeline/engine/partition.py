@@ -29,7 +29,7 @@ from pipeline.log.rows import (
     SourceResetRow,
 )
 from pipeline.state.codec import MAX_VALUE_BYTES, decode_customer, encode_customer
-from pipeline.state.customer import Customer, snapshot
+from pipeline.state.customer import NEVER, Customer, snapshot
 from pipeline.state.partition import (
     CLOCK_KEY,
     NAMESPACE_KEY,
@@ -174,7 +174,8 @@ class PartitionEngine:
         person, event = row.person, row.event
         before = self._customer(person)
         customer = Customer() if before is None else snapshot(before)
-        site = self._site(site_of(person))
+        name = site_of(person)
+        site = self._sites.get(name) or self._site(name)
         try:
             folded = fold(customer, person, event, site)  # type: ignore[arg-type]  # rows with a person hold these
             if isinstance(folded, str):
@@ -195,7 +196,9 @@ class PartitionEngine:
             self._messages[event.channel, event.report] += 1
         if before is None:
             self.position.rows += 1
-        self._change(person, customer, outputs)
+            self._change(person, customer, outputs, NEVER)
+        else:
+            self._change(person, customer, outputs, before.next_due)
 
     def _write(
         self, person: str, customer: Customer, verdicts: list[Verdict], site: SiteNow, caused_at: int
@@ -206,12 +209,14 @@ class PartitionEngine:
                 raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"an output would have {len(output.value)} bytes")
         return outputs
 
-    def _change(self, person: str, customer: Customer, outputs: list[Output]) -> None:
+    def _change(self, person: str, customer: Customer, outputs: list[Output], known: int) -> None:
+        """Keep a changed customer, and set the timer where it is not `known` already, or rang and was put aside."""
         self._dirty[person] = customer
         if outputs:
             self._outputs += outputs
-        if customer.next_due:
-            self._timers.set(person, customer.next_due)
+        due = customer.next_due
+        if due and (due != known or due <= self.clock.now):
+            self._timers.set(person, due)
 
     def _reject(self, row: Row, reason: RejectReason, detail: str) -> None:
         self._discarded[row.source, reason.value] += 1
@@ -258,7 +263,7 @@ class PartitionEngine:
             customer = snapshot(before)
             customer.next_due, outputs = 0, []
         if outputs or customer != before:
-            self._change(person, customer, outputs)
+            self._change(person, customer, outputs, NEVER)
         if 0 < customer.next_due <= now:
             self._hold(name, person, lapse(customer, site))
 

@@ -27,6 +27,9 @@ _POWERS = tuple(round(2 ** (i / _FINE) * 65_536) for i in range(_FINE))
 _FAR = 8
 """Half-lives after which the landmark follows."""
 
+_DEAREST = 64
+_SHELVES = tuple(map(str, range(_DEAREST + 1)))
+
 _SHIFT = 63
 """What is shifted so far comes to nothing."""
 
@@ -43,7 +46,7 @@ class Touch(NamedTuple):
 
 def shelf_of(price: int) -> str:
     """Price shelf of a price in minor units of the base currency: powers of two, "" where the price is unknown."""
-    return str(price.bit_length()) if price > 0 else ""
+    return _SHELVES[min(price.bit_length(), _DEAREST)] if price > 0 else ""
 
 
 def touched(tastes: Tastes | None, touch: Touch, weight: int, at: int, half_life: int) -> Tastes:
@@ -122,13 +125,21 @@ def _named(scores: dict[str, int], score: int) -> str:
 
 def _added(scores: dict[str, int], name: str, gain: int, most: int) -> dict[str, int]:
     """With a gain, the newest last. Where there are too many the lowest of the others goes, of equals the oldest."""
+    known = scores.get(name)
+    if known is None:
+        if len(scores) < most:
+            return {**scores, name: gain}
+        lowest = min(scores.values())
+        for other, score in scores.items():  # half the price of `min` with a key
+            if score == lowest:
+                break
+        scores = scores.copy()
+        del scores[other]
+        scores[name] = gain
+        return scores
     scores = scores.copy()
-    known = scores.pop(name, None)
-    if known is not None:
-        gain += known
-    elif len(scores) >= most:
-        del scores[min(scores, key=scores.__getitem__)]
-    scores[name] = gain
+    del scores[name]
+    scores[name] = known + gain
     return scores
 
 

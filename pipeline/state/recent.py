@@ -41,14 +41,15 @@ def append(ring: bytes, mark: bytes, at: int, newest: int) -> tuple[bytes, int]:
     `newest` is the newest time of the entries so far. Entries that have left the window match nothing any more; they
     are dropped when a visit begins, not at every event.
     """
-    ring += mark + (at // 1000 & 0xFFFFFF).to_bytes(3, "big")
-    visit = at - newest > VISIT_GAP
-    if not visit and len(ring) <= _FULL:
-        return ring, 0
-    newest = max(newest, at)
+    entry = mark + (at // 1000 & 0xFFFFFF).to_bytes(3, "big")
+    if at - newest <= VISIT_GAP:
+        if len(ring) < _FULL:
+            return ring + entry, 0
+        return ring[_SIZE:] + entry, _time(ring, newest if newest > at else at)
+    ring += entry
     evicted = 0
-    while len(ring) > _FULL or (visit and len(ring) > _SIZE and _time(ring, newest) <= newest - WINDOW):
-        evicted = max(evicted, _time(ring, newest))
+    while len(ring) > _FULL or (len(ring) > _SIZE and _time(ring, at) <= at - WINDOW):
+        evicted = max(evicted, _time(ring, at))
         ring = ring[_SIZE:]
     return ring, evicted
 
