@@ -216,7 +216,7 @@ def _site(file: Path, name: str, tree: dict[str, Any]) -> SitePolicy:
         raise ConfigError(f"{where}.cart.expires_after", "a trigger that expires at once is none: give a duration")
     try:
         ZoneInfo(site.timezone)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError) as error:  # a zone that nobody has is a KeyError
         raise ConfigError(
             f"{where}.timezone", f'{site.timezone!r} is not a zone: write for example "Europe/Warsaw"'
         ) from error
