@@ -63,7 +63,8 @@ def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str 
             customer.wishes = (*(wish for wish in customer.wishes if wish != line.sku), line.sku)[-MAX_WISHES:]
     if kind != _SEARCH and _may_profile(customer, event.at, site):
         if kind == _VIEW_CATEGORY:
-            _touch(customer, tastes.Touch(category=event.subject), weight, event.at, site)
+            half_life = site.policy.taste.half_life
+            customer.tastes = tastes.touched(customer.tastes, weight, event.at, half_life, event.subject)
         else:
             _touch_lines(customer, event.lines, weight, event.at, "", site)
     return None
@@ -122,8 +123,9 @@ def _order(customer: Customer, _person: str, event: OrderRow, site: SiteNow) -> 
             customer.tastes = tastes.without_items(customer.tastes, frozenset(line.sku for line in event.lines))
         if _may_profile(customer, event.at, site):
             for line in event.lines:
-                touch = tastes.Touch(line.category, line.brand)
-                _touch(customer, touch, tastes.BOUGHT, event.at, site)
+                customer.tastes = tastes.touched(
+                    customer.tastes, tastes.BOUGHT, event.at, site.policy.taste.half_life, line.category, line.brand
+                )
         if customer.wishes:
             bought = {line.sku for line in event.lines}
             customer.wishes = tuple(wish for wish in customer.wishes if wish not in bought)
@@ -188,12 +190,10 @@ def _touch_lines(
             if product.facets:
                 kept = site.policy.taste.facets
                 facets = tuple(facet for facet in product.facets if facet.partition("=")[0] in kept)
-        touch = tastes.Touch(category, brand, tastes.shelf_of(price), facets, line.sku)
-        _touch(customer, touch, weight, at, site)
-
-
-def _touch(customer: Customer, touch: tastes.Touch, weight: int, at: int, site: SiteNow) -> None:
-    customer.tastes = tastes.touched(customer.tastes, touch, weight, at, site.policy.taste.half_life)
+        shelf, half_life = tastes.shelf_of(price), site.policy.taste.half_life
+        customer.tastes = tastes.touched(
+            customer.tastes, weight, at, half_life, category, brand, shelf, facets, line.sku
+        )
 
 
 def _may_profile(customer: Customer, at: int, site: SiteNow) -> bool:
@@ -252,20 +252,21 @@ def _judged(customer: Customer, site: SiteNow) -> int:
 
 def _remember(customer: Customer, known: Recent, identity: str, at: int) -> Recent | str:
     """Enter an event id; the reason instead where it is known, or too old to tell."""
-    ring, mark = known.ring, recent.digest(identity)
+    ring, mark, newest = known.ring, recent.digest(identity), known.newest
     if mark in ring and recent.contains(ring, mark):
         return DUPLICATE
-    newest = known.newest
-    if at <= known.horizon or at <= newest - recent.WINDOW:
+    horizon = known.horizon
+    if at <= horizon or at <= newest - recent.WINDOW:
         return TOO_LATE
     ring, evicted = recent.append(ring, mark, at, newest)
     if at > newest:
         newest = at
-    if not evicted:
-        return Recent(ring, newest, known.horizon)
-    if newest - evicted <= recent.BOT_SPAN:
-        customer.bot = newest
-    return Recent(ring, newest, max(known.horizon, evicted))
+    if evicted:
+        if newest - evicted <= recent.BOT_SPAN:
+            customer.bot = newest
+        if evicted > horizon:
+            horizon = evicted
+    return Recent(ring, newest, horizon)
 
 
 def _seen(customer: Customer, event: Click | CartRow) -> None:

@@ -108,11 +108,11 @@ class PartitionEngine:
         self._begin(offset, frame)
         highs = self.position.highs
         for row in frame.rows:
-            place = (row.offset, row.sub)
-            if (high := highs.get(row.source)) is not None and place <= high:
-                self._discarded[row.source, "resent"] += 1
+            source, place = row.source, (row.offset, row.sub)
+            if source in highs and place <= highs[source]:
+                self._discarded[source, "resent"] += 1
                 continue
-            highs[row.source] = place
+            highs[source] = place
             if row.person:
                 self._fold_person(row)
             else:
@@ -172,7 +172,7 @@ class PartitionEngine:
     def _fold_person(self, row: Row) -> None:
         """Fold an event into a copy of its customer: whatever is raised costs this event only."""
         person, event = row.person, row.event
-        before = self._customer(person)
+        before = self._dirty.get(person) or self._customer(person)
         customer = Customer() if before is None else snapshot(before)
         name = site_of(person)
         site = self._sites.get(name) or self._site(name)

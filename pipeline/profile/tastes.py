@@ -5,7 +5,6 @@ integers, so that every machine comes to the same bits. All scores are on one sc
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from pipeline.state.tastes import Tastes
 
@@ -34,25 +33,26 @@ _SHIFT = 63
 """What is shifted so far comes to nothing."""
 
 
-class Touch(NamedTuple):
-    """What of a product was touched; empty where unknown."""
-
-    category: str = ""
-    brand: str = ""
-    shelf: str = ""
-    facets: tuple[str, ...] = ()
-    item: str = ""
-
-
 def shelf_of(price: int) -> str:
     """Price shelf of a price in minor units of the base currency: powers of two, "" where the price is unknown."""
     return _SHELVES[min(price.bit_length(), _DEAREST)] if price > 0 else ""
 
 
-def touched(tastes: Tastes | None, touch: Touch, weight: int, at: int, half_life: int) -> Tastes:
+def touched(
+    tastes: Tastes | None,
+    weight: int,
+    at: int,
+    half_life: int,
+    category: str = "",
+    brand: str = "",
+    shelf: str = "",
+    facets: tuple[str, ...] = (),
+    item: str = "",
+) -> Tastes:
     """The affinities after a touch of `weight` at `at`, epoch milliseconds; a half-life is in milliseconds too.
 
-    A score is right to one hundredth of a fresh touch and one hundredth of itself.
+    What of the product is unknown is left empty. A score is right to one hundredth of a fresh touch and one hundredth
+    of itself.
     """
     if tastes is None:
         tastes = Tastes(at)
@@ -63,19 +63,17 @@ def touched(tastes: Tastes | None, touch: Touch, weight: int, at: int, half_life
     gain = _halved(weight * UNIT * _POWERS[steps % _FINE], 16 - steps // _FINE)
     if not gain:
         return tastes  # so long ago that it weighs nothing beside what came since
-    categories, brands, shelves = tastes.categories, tastes.brands, tastes.shelves
-    facets, items = tastes.facets, tastes.items
-    if touch.category:
-        categories = _added(categories, touch.category, gain, MAX_NAMES)
-    if touch.brand:
-        brands = _added(brands, touch.brand, gain, MAX_NAMES)
-    if touch.shelf:
-        shelves = _added(shelves, touch.shelf, gain, MAX_NAMES)
-    for facet in touch.facets:
-        facets = _added(facets, facet, gain, MAX_NAMES)
-    if touch.item:
-        items = _added(items, touch.item, gain, MAX_ITEMS)
-    return Tastes(tastes.landmark, categories, brands, shelves, facets, items)
+    of_facets = tastes.facets
+    for facet in facets:
+        of_facets = _added(of_facets, facet, gain, MAX_NAMES)
+    return Tastes(
+        tastes.landmark,
+        _added(tastes.categories, category, gain, MAX_NAMES) if category else tastes.categories,
+        _added(tastes.brands, brand, gain, MAX_NAMES) if brand else tastes.brands,
+        _added(tastes.shelves, shelf, gain, MAX_NAMES) if shelf else tastes.shelves,
+        of_facets,
+        _added(tastes.items, item, gain, MAX_ITEMS) if item else tastes.items,
+    )
 
 
 def without_items(tastes: Tastes, items: frozenset[str]) -> Tastes:
@@ -129,12 +127,8 @@ def _added(scores: dict[str, int], name: str, gain: int, most: int) -> dict[str,
     if known is None:
         if len(scores) < most:
             return {**scores, name: gain}
-        lowest = min(scores.values())
-        for other, score in scores.items():  # half the price of `min` with a key
-            if score == lowest:
-                break
         scores = scores.copy()
-        del scores[other]
+        del scores[min(scores, key=scores.__getitem__)]
         scores[name] = gain
         return scores
     scores = scores.copy()

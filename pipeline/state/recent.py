@@ -45,7 +45,9 @@ def append(ring: bytes, mark: bytes, at: int, newest: int) -> tuple[bytes, int]:
     if at - newest <= VISIT_GAP:
         if len(ring) < _FULL:
             return ring + entry, 0
-        return ring[_SIZE:] + entry, _time(ring, newest if newest > at else at)
+        now = (newest if newest > at else at) // 1000
+        first = int.from_bytes(ring[5:_SIZE], "big")
+        return ring[_SIZE:] + entry, (now - (now - first & 0xFFFFFF)) * 1000 + 999
     ring += entry
     evicted = 0
     while len(ring) > _FULL or (len(ring) > _SIZE and _time(ring, at) <= at - WINDOW):

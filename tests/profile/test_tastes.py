@@ -14,7 +14,6 @@ from pipeline.profile.tastes import (
     UNIT,
     VIEWED,
     WISHED,
-    Touch,
     first,
     shelf_of,
     top,
@@ -31,7 +30,7 @@ def of(*touches: tuple[str, float], weight: int = 1, half_life: int = HALF_LIFE)
     """Affinities after touches of categories, each at so many half-lives after T0."""
     tastes: Tastes | None = None
     for name, at in touches:
-        tastes = touched(tastes, Touch(name), weight, T0 + round(at * half_life), half_life)
+        tastes = touched(tastes, weight, T0 + round(at * half_life), half_life, name)
     assert tastes is not None
     return tastes
 
@@ -41,7 +40,7 @@ def ratio(tastes: Tastes, one: str, other: str) -> float:
 
 
 def test_a_touch_counts_in_every_dimension_that_is_known() -> None:
-    tastes = touched(None, Touch("shoes", "Alpina", "14", ("colour=red", "size=42"), "boots"), 1, T0, HALF_LIFE)
+    tastes = touched(None, 1, T0, HALF_LIFE, "shoes", "Alpina", "14", ("colour=red", "size=42"), "boots")
     assert tastes == Tastes(
         T0,
         {"shoes": UNIT},
@@ -50,7 +49,7 @@ def test_a_touch_counts_in_every_dimension_that_is_known() -> None:
         {"colour=red": UNIT, "size=42": UNIT},
         {"boots": UNIT},
     )
-    assert touched(tastes, Touch("shoes"), 1, T0, HALF_LIFE).brands == {"Alpina": UNIT}
+    assert touched(tastes, 1, T0, HALF_LIFE, "shoes").brands == {"Alpina": UNIT}
 
 
 def test_the_more_a_person_does_with_a_product_the_more_it_counts() -> None:
@@ -75,7 +74,7 @@ def test_scores_follow_the_formula_over_years() -> None:
         touches = sorted((random.uniform(0, 30), random.choice("abc"), random.choice((1, 3, 4, 6))) for _ in range(40))
         tastes: Tastes | None = None
         for at, name, weight in touches:
-            tastes = touched(tastes, Touch(name), weight, T0 + round(at * HALF_LIFE), HALF_LIFE)
+            tastes = touched(tastes, weight, T0 + round(at * HALF_LIFE), HALF_LIFE, name)
         assert tastes is not None
         end = touches[-1][0]
         fresh = UNIT * 2 ** (end - (tastes.landmark - T0) / HALF_LIFE)
@@ -107,15 +106,15 @@ def test_numbers_stay_small_however_long_it_goes_on() -> None:
 
 @pytest.mark.parametrize("half_life", [1, 1_000, 100 * 365 * DAY])
 def test_any_half_life_and_any_time_will_do(half_life: int) -> None:
-    tastes = touched(None, Touch("a"), 1, T0, half_life)
+    tastes = touched(None, 1, T0, half_life, "a")
     for at in (T0 - 10_000 * DAY, T0 + 10_000 * DAY, T0):
-        tastes = touched(tastes, Touch("b"), 1, at, half_life)
+        tastes = touched(tastes, 1, at, half_life, "b")
     assert 1 <= len(tastes.categories) <= 2
 
 
 def test_a_touch_of_long_ago_changes_nothing() -> None:
     tastes = of(("a", 0))
-    assert touched(tastes, Touch("b"), 6, T0 - 11 * HALF_LIFE, HALF_LIFE) is tastes
+    assert touched(tastes, 6, T0 - 11 * HALF_LIFE, HALF_LIFE, "b") is tastes
 
 
 def test_of_too_many_names_the_lowest_goes_and_never_the_newest() -> None:
@@ -126,13 +125,13 @@ def test_of_too_many_names_the_lowest_goes_and_never_the_newest() -> None:
 def test_items_are_in_the_order_in_which_they_were_looked_at_and_favourites_outlast_passers_by() -> None:
     tastes: Tastes | None = None
     for item, weight in [("carted", 4), *((f"seen {n}", 1) for n in range(MAX_ITEMS)), ("seen 3", 1)]:
-        tastes = touched(tastes, Touch(item=item), weight, T0, HALF_LIFE)
+        tastes = touched(tastes, weight, T0, HALF_LIFE, item=item)
     assert tastes is not None
     assert list(tastes.items) == ["carted", *(f"seen {n}" for n in (1, 2, 4, 5, 6, 7, 3))]
 
 
 def test_what_was_bought_goes_and_nothing_else() -> None:
-    tastes = touched(touched(None, Touch("c", item="a"), 1, T0, HALF_LIFE), Touch(item="b"), 1, T0, HALF_LIFE)
+    tastes = touched(touched(None, 1, T0, HALF_LIFE, "c", item="a"), 1, T0, HALF_LIFE, item="b")
     left = without_items(tastes, frozenset({"a", "x"}))
     assert (left.items, left.categories) == ({"b": UNIT}, {"c": UNIT})
     assert without_items(left, frozenset({"a"})) is left
@@ -140,7 +139,7 @@ def test_what_was_bought_goes_and_nothing_else() -> None:
 
 def test_a_value_that_is_kept_elsewhere_is_not_changed() -> None:
     before = of(("a", 0))
-    touched(before, Touch("a"), 1, T0, HALF_LIFE)
+    touched(before, 1, T0, HALF_LIFE, "a")
     assert before.categories == {"a": UNIT}
 
 
