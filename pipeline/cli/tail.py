@@ -5,7 +5,11 @@ import asyncio
 import click
 
 from pipeline.cli.main import example, pass_settings
+from pipeline.config.errors import UserError
 from pipeline.config.settings import Settings
+
+_LOOK_SECONDS = 3.0
+"""Between two looks whether Kafka is there."""
 
 
 @click.command(
@@ -35,6 +39,7 @@ async def _tail(settings: Settings, what: str, everything: bool, count: int | No
     line = {"triggers": trigger_line, "decisions": decision_line, "rejects": reject_line}[what]
     follow = from_beginning if everything else from_now
     async with follow(settings, FOLLOWED[what]) as records:
+        watch = asyncio.create_task(_say_when_kafka_is_away(settings))
         click.echo(f"Following {what} of namespace {settings.namespace.name}. Ctrl-C ends it.", err=True)
         seen = 0
         async for record in records:
@@ -45,4 +50,24 @@ async def _tail(settings: Settings, what: str, everything: bool, count: int | No
                 click.echo(f"{place} cannot be read by this release: --json shows it as it is")
             seen += 1
             if seen == count:
-                return
+                break
+        watch.cancel()
+
+
+async def _say_when_kafka_is_away(settings: Settings) -> None:
+    """The consumer waits without a word, and goes on by itself."""
+    from pipeline.kafka.clients import reachable
+
+    away = False
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            await reachable(settings)
+        except UserError as error:
+            if not away:
+                click.echo(f"{error}. This goes on by itself when it is back.", err=True)
+            away = True
+        else:
+            if away:
+                click.echo("Kafka is back.", err=True)
+            away = False
