@@ -20,6 +20,7 @@ class Stage(IntEnum):
     CUSTOMER = 4
 
 
+_AWARENESS, _CONSIDERATION, _DECISION, _CUSTOMER = Stage
 _CANCELLED = int(OrderState.CANCELLED)
 
 
@@ -33,10 +34,10 @@ def stage_at(customer: Customer, at: int, *, filled: bool) -> tuple[Stage, int]:
         for order in reversed(customer.orders.recent):
             if not order.state & _CANCELLED:
                 if (lapses := order.at + CUSTOMER_FOR) > at:
-                    return Stage.CUSTOMER, lapses
+                    return _CUSTOMER, lapses
                 break
     if filled and (lapses := customer.cart_added + DECIDING_FOR) > at:
-        return Stage.DECISION, lapses
+        return _DECISION, lapses
     if customer.interested and (lapses := customer.interested + CONSIDERING_FOR) > at:
-        return Stage.CONSIDERATION, lapses
-    return Stage.AWARENESS, NEVER
+        return _CONSIDERATION, lapses
+    return _AWARENESS, NEVER

@@ -142,15 +142,20 @@ def lapse(customer: Customer, site: SiteNow) -> int:
 
 def _touch(customer: Customer, at: int, site: SiteNow) -> None:
     """Enter activity of the person at `at`: later steps wait from here on."""
-    spans, grain = customer.active, grain_of(site.policy.cart)
-    if spans and spans[-1] <= at < spans[-1] + grain:
-        customer.active = (*spans[:-1], at)
+    spans = customer.active
+    if not spans:
+        customer.active = at, at
+        return
+    grain = grain_of(site.policy.cart)
+    if spans[-1] <= at < spans[-1] + grain:
+        customer.active = (spans[0], at) if len(spans) == 2 else (*spans[:-1], at)
         return
     settled = site.clock
     cart = customer.cart
     if cart is not None:
         if cart.episode is not None and not cart.episode.held:
-            if found := next_step(cart.episode, passed(spans, settled), delays_of(site.policy, cart)):
+            found = next_step(cart.episode, passed(spans, settled), delays_of(site.policy, cart))
+            if found is not None and found[2] != cart.episode.last:
                 customer.cart = replace(cart, episode=replace(cart.episode, last=found[2]))
         elif cart.episode is not None:
             settled = 0  # a held step keeps the spans after it for the next one

@@ -82,6 +82,8 @@ def add_activity(spans: tuple[int, ...], at: int, grain: int, settled: int) -> t
     """Enter activity at `at`. Spans closer than `grain` are one; those that ended by `settled` are dropped."""
     if spans and spans[-1] <= at < spans[-1] + grain:
         return (*spans[:-1], at)
+    if not spans or spans[-1] <= settled:
+        return at, at
     pairs = [(spans[i], spans[i + 1]) for i in range(0, len(spans), 2) if spans[i + 1] > settled]
     pairs.append((at, at))
     pairs.sort()
@@ -107,5 +109,5 @@ def passed(spans: tuple[int, ...], settled: int) -> tuple[int, ...]:
 def grain_of(policy: CartPolicy) -> int:
     """The shortest delay that any cart of the site may have: activity closer than this is one span."""
     if not policy.categories:
-        return int(policy.steps[0])
-    return int(min(policy.steps[0], *(o.steps[0] for o in policy.categories.values() if o.steps)))
+        return policy.steps[0]
+    return min(policy.steps[0], *(o.steps[0] for o in policy.categories.values() if o.steps))

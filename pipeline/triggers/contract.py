@@ -187,7 +187,7 @@ class Decision(Struct, frozen=True, omit_defaults=True):
 
 def trigger_id(site: str, kind: Kind, episode: str, step: int) -> str:
     """Identity of a trigger: 128 bits of BLAKE2b over site, kind, episode and step, without the person."""
-    return blake2b(f"{site}\0{kind}\0{episode}\0{step}".encode(), digest_size=16).hexdigest()
+    return blake2b("\0".join((site, kind, episode, str(step))).encode(), digest_size=16).hexdigest()
 
 
 encode = msgspec.json.Encoder().encode

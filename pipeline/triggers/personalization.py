@@ -37,34 +37,31 @@ _REFUSING = pack(("denied", "denied"))
 _SEARCH, _EXIT_INTENT = int(ClickKind.SEARCH), int(ClickKind.EXIT_INTENT)
 _LOOKS = frozenset({int(ClickKind.VIEW_ITEM), int(ClickKind.ADD_TO_WISHLIST), int(ClickKind.LIKE)})
 _IDLE = frozenset(map(int, (ClickKind.PAGE_VIEW, ClickKind.VIEW_ITEM_LIST, ClickKind.VIEW_CONTENT, ClickKind.APP_OPEN)))
+_NO_CLICK = 0
 _ADD, _PURCHASE = int(CartOp.ADD), int(OrderNews.PURCHASE)
 
 
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
     """Judge what a person does: a click, a change of the cart, a purchase, a login. Take a withdrawal."""
-    taken_back: list[Verdict] = []
     if type(event) is Click:
-        kind = event.kind
-        if kind == _SEARCH:
-            _searched(customer)
-        elif kind in _LOOKS:
+        click = event.kind
+        if click in _LOOKS:
             _found(customer)
-        if event.consent & _REFUSING:
-            taken_back = withdraw(customer, event.at, site)
-        said = _take(customer, person, event, site, idle=kind in _IDLE, leaving=kind == _EXIT_INTENT)
+        elif click == _SEARCH:
+            _searched(customer)
     elif type(event) is CartRow:
+        click = _NO_CLICK
         if event.op == _ADD:
             _found(customer)
-        if event.consent & _REFUSING:
-            taken_back = withdraw(customer, event.at, site)
-        said = _take(customer, person, event, site)
     elif isinstance(event, ConsentRow):
-        said = withdraw(customer, event.at, site)
+        return withdraw(customer, event.at, site)
     elif isinstance(event, IdentifyRow) or (isinstance(event, OrderRow) and event.news == _PURCHASE):
-        said = _take(customer, person, event, site)
+        return _take(customer, person, event, _NO_CLICK, site)
     else:
-        return taken_back
-    return taken_back + said if taken_back else said
+        return []
+    if event.consent & _REFUSING and (taken_back := withdraw(customer, event.at, site)):
+        return taken_back + _take(customer, person, event, click, site)
+    return _take(customer, person, event, click, site)
 
 
 def wake(customer: Customer, site: SiteNow) -> int:
@@ -105,26 +102,25 @@ def _take(
     customer: Customer,
     person: str,
     event: Click | CartRow | OrderRow | IdentifyRow,
+    click: int,
     site: SiteNow,
-    *,
-    idle: bool = False,
-    leaving: bool = False,
 ) -> list[Verdict]:
-    """Judge an event now, or have it wait. One that is idle says nothing of what a person is drawn to."""
+    """Judge an event now, or have it wait. An idle `click` says nothing of what a person is drawn to."""
     at, rules = event.at, site.policy.personalization
     if not 0 < customer.born < at or at + rules.expires_after <= site.clock:
         return []  # the first event of a visitor; or one of long ago, when there is nobody to show anything
     shown = customer.shown
     if shown is not None and (told := shown.told) is not None:
         waiting = shown.waiting
-        if idle and waiting is None and told.lasts and at < told.at + told.lasts and not shown.refused:
+        if waiting is None and click in _IDLE and told.lasts and at < told.at + told.lasts and not shown.refused:
             return []
         if at < told.at + rules.throttle:
             if waiting is None or at >= waiting.at:
-                customer.shown = Shown(shown.refused, shown.searches, Waiting(event.id, at, leaving), told)
+                hurried = Waiting(event.id, at, click == _EXIT_INTENT)
+                customer.shown = Shown(shown.refused, shown.searches, hurried, told)
                 wake_by(customer, told.at + rules.throttle)
             return []
-    return _judge(customer, person, event.id, at, site, leaving=leaving)
+    return _judge(customer, person, event.id, at, site, leaving=click == _EXIT_INTENT)
 
 
 def _searched(customer: Customer) -> None:
@@ -145,6 +141,8 @@ def _judge(customer: Customer, person: str, episode: str, at: int, site: SiteNow
     shown = customer.shown or _NOTHING
     refusal = refusal_of(customer, at, site)
     if refusal is not None:
+        if shown.refused == refusal and shown.waiting is None:
+            return []  # said before: so it is with most visitors
         return _refuse(customer, shown, refusal, episode, at)
     told = shown.told
     last = _NOWHERE if told is None else told.standing
@@ -165,16 +163,16 @@ def _judge(customer: Customer, person: str, episode: str, at: int, site: SiteNow
     lines, moment = _lines(standing, site), moment_of(standing)
     return [
         Verdict(
-            kind=KIND,
-            outcome=Outcome.EMITTED,
-            reason=Reason.CHANGED,
-            episode=episode,
-            step=_STEP,
-            at=at,
-            due=at,
-            expires=expires,
-            channel=_CHANNEL,
-            lines=lines,
+            KIND,
+            Outcome.EMITTED,
+            Reason.CHANGED,
+            episode,
+            _STEP,
+            at,
+            at,
+            expires,
+            _CHANNEL,
+            lines,
             moment=moment,
             action=action,
         )
@@ -199,9 +197,7 @@ def _lines(standing: Standing, site: SiteNow) -> tuple[CartLine, ...]:
 
 
 def _refuse(customer: Customer, shown: Shown, refusal: Refusal, episode: str, at: int) -> list[Verdict]:
-    """Say once that nothing may be shown, and why; then nothing until that changes."""
-    if shown.waiting is None and shown.refused == refusal:
-        return []
+    """Say once that nothing may be shown, and why; then nothing until that changes. Nothing waits any more."""
     customer.shown = Shown(int(refusal), shown.searches, None, shown.told)
     if shown.refused == refusal:
         return []

@@ -27,6 +27,7 @@ REASONS = {
     Refusal.NO_PERMISSION: Reason.NO_PERMISSION,
 }
 
+_NO_PERMISSION = Refusal.NO_PERMISSION
 _PURPOSE = Purpose.ONSITE_PERSONALIZATION
 _ON_CHANNEL = f"{_PURPOSE}:{Channel.ONSITE}"
 _PROFILE = Purpose.PROFILE
@@ -41,9 +42,8 @@ def refusal_of(customer: Customer, at: int, site: SiteNow) -> Refusal | None:
         return Refusal.NOT_LIVE
     if customer.bot and abs(at - customer.bot) < BOT_MEMORY:
         return Refusal.BOT
-    if not permitted(customer.grants, max(at, site.clock), policy.permission):
-        return Refusal.NO_PERMISSION
-    return None
+    clock = site.clock
+    return None if permitted(customer.grants, at if at > clock else clock, policy.permission) else _NO_PERMISSION
 
 
 def permitted(grants: Grants, at: int, rules: PermissionPolicy) -> bool:
@@ -52,13 +52,11 @@ def permitted(grants: Grants, at: int, rules: PermissionPolicy) -> bool:
     A refusal that is known already counts, though it be newer than `at`.
     """
     if (own := grants.get(_ON_CHANNEL)) is None:
-        if not _holds(grants, _PURPOSE, at, rules):
-            return False
-    else:
-        newest = max(at, *(word.at for word in (*own, *grants.get(_PURPOSE, ()))))
-        if not all(allowed(grants, _PURPOSE, Channel.ONSITE, rules, when) for when in (at, newest)):
-            return False
-    return _holds(grants, _PROFILE, at, rules)
+        return _holds(grants, _PURPOSE, at, rules) and _holds(grants, _PROFILE, at, rules)
+    newest = max(at, *(word.at for word in (*own, *grants.get(_PURPOSE, ()))))
+    return all(allowed(grants, _PURPOSE, Channel.ONSITE, rules, when) for when in (at, newest)) and _holds(
+        grants, _PROFILE, at, rules
+    )
 
 
 def _holds(grants: Grants, purpose: Purpose, at: int, rules: PermissionPolicy) -> bool:
