@@ -10,7 +10,8 @@ from bench import latency, million, naive, restoring, sizes, throughput
 from bench.events import SKEWED, UNIFORM
 from bench.place import Place
 from bench.report import gates, say
-from pipeline.kafka.broker import free_port, start_broker
+from pipeline.kafka.broker import start_broker
+from pipeline.local.ports import free_port
 
 PARTS = ("skewed", "uniform", "naive", "latency", "restore", "sizes", "million")
 NAIVE_SHARE = 0.075

@@ -8,7 +8,7 @@ from bench.processes import Child
 from pipeline.config.namespace import Mode, Namespace
 from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings, TopicSettings, WorkerSettings
 from pipeline.kafka import topics
-from pipeline.kafka.broker import free_port
+from pipeline.local.ports import free_port
 from pipeline.serve.valkey import start_valkey
 
 PARTITIONS = 4

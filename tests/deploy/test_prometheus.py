@@ -18,7 +18,7 @@ from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings,
 from pipeline.events.click import PageView
 from pipeline.events.customer import Channel
 from pipeline.events.message import MessageComplained, MessageSent
-from pipeline.kafka.broker import free_port
+from pipeline.local.ports import free_port
 from pipeline.serve.valkey import start_valkey
 from pipeline.simulator.happening import CLICKS, MESSAGES, Happening
 from pipeline.triggers.contract import Kind, trigger_id

@@ -32,9 +32,9 @@ from pipeline.config.namespace import (
 from pipeline.config.policy import ANY_SITE, CartPolicy, OrderPolicy, Policy, SitePolicy
 from pipeline.config.settings import Settings
 from pipeline.ingest.control import policy_record
-from pipeline.kafka.broker import free_port
 from pipeline.kafka.clients import connection, reader
 from pipeline.kafka.topics import CONTROL, apply, read_namespace
+from pipeline.local.ports import free_port
 from pipeline.log.frames import decode_frame
 from pipeline.log.rejects import Reject
 from pipeline.replay.history import History, Span, simulated

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings, TopicSettings
-from pipeline.kafka.broker import BrokerProcess, free_port, start_broker
+from pipeline.kafka.broker import BrokerProcess, start_broker
+from pipeline.local.ports import free_port
 from tests.faults.processes import SETTLE, Stage, a_shop, patient, slices
 
 

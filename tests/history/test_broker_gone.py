@@ -15,8 +15,9 @@ from pipeline.history import publish as publishing
 from pipeline.history.amounts import Times
 from pipeline.history.files import open_orders
 from pipeline.history.publish import live_namespace, publish
-from pipeline.kafka.broker import free_port, start_broker
+from pipeline.kafka.broker import start_broker
 from pipeline.kafka.topics import apply
+from pipeline.local.ports import free_port
 from tests.history.reading import at
 from tests.history.test_order_lines import HEADER, LINE, file
 

@@ -14,8 +14,9 @@ import pytest
 
 from pipeline.config.errors import UserError
 from pipeline.kafka import jars
-from pipeline.kafka.broker import free_port, start_broker
+from pipeline.kafka.broker import start_broker
 from pipeline.kafka.jars import PINS, cache_dir, fetch_jars, find_java, verify
+from pipeline.local.ports import free_port
 
 
 def accepts(port: int) -> bool:

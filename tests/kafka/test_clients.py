@@ -10,8 +10,9 @@ import pytest
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import Mode
 from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings
-from pipeline.kafka.broker import free_port, start_broker
+from pipeline.kafka.broker import start_broker
 from pipeline.kafka.topics import apply, read_namespace
+from pipeline.local.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,8 @@ def test_with_the_right_password_topics_are_made_and_read(secured: str) -> None:
 
 
 def test_a_wrong_password_is_one_line_that_does_not_repeat_it(secured: str) -> None:
-    with pytest.raises(UserError, match=f"{secured} refuses user 'shop' with PLAIN: the user or the password") as raised:
+    said = f"{secured} refuses user 'shop' with PLAIN: the user or the password"
+    with pytest.raises(UserError, match=said) as raised:
         asyncio.run(read_namespace(settings(secured, "wrong-one")))
     assert not re.search("\n|wrong-one", str(raised.value))
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from pipeline.config.errors import ConfigError
 from pipeline.config.settings import MetricsSettings
-from pipeline.kafka.broker import free_port
+from pipeline.local.ports import free_port
 from pipeline.monitor.endpoint import exposed
 from pipeline.monitor.health import Health
 

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from pipeline.config.namespace import Mode
 from pipeline.config.settings import Settings
-from pipeline.kafka.broker import free_port
+from pipeline.local.ports import free_port
 from tests.faults.processes import Stage, patient
 from tests.faults.test_orders import cart, now, publish
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import Mode
 from pipeline.config.settings import KafkaSettings, MetricsSettings, RedisSettings, Settings, WorkerSettings
-from pipeline.kafka.broker import free_port
+from pipeline.local.ports import free_port
 from pipeline.operate.programs import Kafka, environment_of, kafka_of, programs
 from pipeline.operate.status import Status, read_status
 from pipeline.operate.supervise import running

@@ -14,8 +14,9 @@ from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, Descri
 
 from pipeline.config.settings import KafkaSettings, Settings
 from pipeline.kafka.acls import Grant, Operation, Resource
-from pipeline.kafka.broker import HOST, free_port, start_broker
+from pipeline.kafka.broker import start_broker
 from pipeline.kafka.clients import greet_one
+from pipeline.local.ports import HOST, free_port
 
 ADMIN = "admin"
 

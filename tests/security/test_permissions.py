@@ -19,10 +19,10 @@ from redis import Redis
 
 from pipeline.config.settings import Settings
 from pipeline.kafka.acls import Grant, Operation, Process, Resource, grants, user_name
-from pipeline.kafka.broker import free_port
 from pipeline.kafka.clients import connection, greet_one
 from pipeline.kafka.jars import KAFKA_VERSION, cache_dir, fetch_jars, find_java
 from pipeline.kafka.permissions import METADATA, _lacking, is_hidden
+from pipeline.local.ports import free_port
 from pipeline.serve.valkey import ValkeyProcess, start_valkey
 from tests.security.conftest import NAMESPACE, STRANGER
 from tests.security.secured import ADMIN, SecuredBroker, grant, granted, take

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from redis import Redis
 
 from pipeline.config.settings import RedisSettings, Settings
-from pipeline.kafka.broker import free_port
+from pipeline.local.ports import free_port
 from pipeline.serve.valkey import ValkeyProcess, start_valkey
 
 

@@ -15,8 +15,8 @@ from redis import Redis
 from pipeline.cli.main import main
 from pipeline.config.namespace import Mode
 from pipeline.config.settings import RedisSettings, Settings
-from pipeline.kafka.broker import free_port
 from pipeline.kafka.topics import apply
+from pipeline.local.ports import free_port
 from pipeline.serve.valkey import ValkeyProcess
 from tests.serve.feed import customer, feeding, person, profile, serving
 

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.config.settings import RedisSettings, Settings
-from pipeline.kafka.broker import free_port
+from pipeline.local.ports import free_port
 from pipeline.serve.check import compare
 from pipeline.serve.valkey import start_valkey
 from tests.serve.feed import Feed, customer, feeding, person, trigger

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from redis import Redis
 
 from pipeline.config.settings import Settings
-from pipeline.kafka.broker import free_port
+from pipeline.local.ports import free_port
 from pipeline.serve import run
 from pipeline.serve.check import compare
 from pipeline.serve.rebuild import rebuild_view
