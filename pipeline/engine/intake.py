@@ -27,7 +27,7 @@ from pipeline.profile.days import day_of
 from pipeline.profile.money import in_base_currency
 from pipeline.profile.orders import Arrived, take
 from pipeline.state import recent
-from pipeline.state.customer import MAX_CHANNELS, MAX_WISHES, Customer, Grants, Recent
+from pipeline.state.customer import MAX_CHANNELS, MAX_WISHES, Customer, Grant, Grants, Recent
 from pipeline.state.orders import Orders
 from pipeline.triggers.verdict import SiteNow
 
@@ -42,6 +42,7 @@ KNOWN_ORDER = "known_order"
 
 _COLLECT = Purpose.COLLECT
 _PROFILE = Purpose.PROFILE
+_CONSENT = Basis.CONSENT.value
 
 
 def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str | None:
@@ -225,12 +226,17 @@ def _may_collect(customer: Customer, person: str, packed: int, at: int, site: Si
 def _say(customer: Customer, packed: int, at: int, site: SiteNow) -> None:
     """Enter what a page says of consent, where it is news."""
     said = _consent_mode(packed)
-    if not _repeats(said, customer.grants, at):
+    if not customer.grants:  # as of most visitors: nothing is known that this could stand against
+        customer.grants = {str(purpose): (Grant(granted, _CONSENT, at),) for purpose, granted in said.items()}
+    elif not _repeats(said, customer.grants, at):
         customer.grants = permission.record_consent_mode(customer.grants, said, at, _judged(customer, site))
     if not said.get(_PROFILE, True):
         customer.tastes = None
-    newest = all(customer.grants[purpose][-1].granted == granted for purpose, granted in said.items())
-    customer.page_consent = packed if newest else 0
+    for purpose, granted in said.items():
+        if customer.grants[purpose][-1].granted != granted:
+            customer.page_consent = 0
+            return
+    customer.page_consent = packed
 
 
 _consent_mode = lru_cache(maxsize=1024)(permission.consent_mode)
