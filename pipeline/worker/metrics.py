@@ -1,6 +1,7 @@
 """What the worker counts and measures, for Prometheus. No label ever names a person."""
 
 import time
+from collections import Counter as CounterOf
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
@@ -73,14 +74,14 @@ class WorkerMetrics:
             "pipeline_state_bytes", "Size of the local copy of the state.", ["partition"], registry=registry
         )
         self._held = Gauge("pipeline_site_held", "Triggers of a site are held.", ["site", "reason"], registry=registry)
-        self._latency = Histogram(
+        latency = Histogram(
             "pipeline_event_to_trigger_seconds",
             "Broker time of an event to the commit of the trigger that it caused.",
             ["kind"],
             buckets=_LATENCY,
             registry=registry,
         )
-        self._lateness = Histogram(
+        lateness = Histogram(
             "pipeline_timer_lateness_seconds",
             "Due time of a step to the commit of its trigger.",
             ["kind"],
@@ -98,9 +99,9 @@ class WorkerMetrics:
             self._transactions.labels(outcome)
         for kind in Kind:
             self._mail_after_order.labels(kind.value)
-            if self._live:
-                self._latency.labels(kind.value)
-                self._lateness.labels(kind.value)
+        kinds = tuple(Kind) if self._live else ()
+        self._latency_of = {kind: latency.labels(kind.value) for kind in kinds}
+        self._lateness_of = {kind: lateness.labels(kind.value) for kind in kinds}
 
     # -- partitions ----------------------------------------------------------------------------------------------
 
@@ -173,22 +174,25 @@ class WorkerMetrics:
             self._discarded.labels(self._topics.get(source, LOG), reason).inc(number)
         for (channel, report), number in batch.messages.items():
             self._messages.labels(channel, _RESULTS.get(report, "other")).inc(number)
+        decisions: CounterOf[tuple[Kind, Outcome, str]] = CounterOf()  # a label looked up costs more than a decision
         for output in batch.outputs:
             if output.topic == DECISIONS:
-                self._decisions.labels(output.kind.value, output.outcome.value, output.reason, self._mode).inc()
+                decisions[output.kind, output.outcome, output.reason] += 1
             else:
                 self._went_out(output, now)
+        for (kind, outcome, reason), number in decisions.items():
+            self._decisions.labels(kind.value, outcome.value, reason, self._mode).inc(number)
 
     def _went_out(self, output: Output, now: float) -> None:
-        kind = output.kind.value
         if output.outcome is Outcome.CANCELLED:
+            kind = output.kind.value
             self._cancelled.labels(kind, output.reason, str(output.after_send).lower()).inc()
             if output.reason == Reason.ORDERED and output.after_send and output.at <= output.due:
                 self._mail_after_order.labels(kind).inc()
         if self._live and output.caused_at:
-            self._latency.labels(kind).observe(max(0.0, now - output.caused_at / 1000))
+            self._latency_of[output.kind].observe(max(0.0, now - output.caused_at / 1000))
         elif self._live and output.due:
-            self._lateness.labels(kind).observe(max(0.0, now - output.due / 1000))
+            self._lateness_of[output.kind].observe(max(0.0, now - output.due / 1000))
 
     # -- lags and holds ------------------------------------------------------------------------------------------
 
