@@ -10,9 +10,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from msgspec.structs import replace
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisGoneError
 
-from examples.consumer import CANCELLED, EMITTED, consume
+from examples.consumer import CANCELLED, EMITTED, active, consume
+from pipeline.local.ports import free_port
 from pipeline.schemas import examples
+from pipeline.serve.valkey import start_valkey
 from pipeline.triggers.contract import Trigger, encode
 
 TIMEOUT = 30
@@ -140,3 +144,26 @@ def test_a_failure_is_tried_again_and_nothing_goes_out_twice(broker: str, namesp
             return it.sent
 
     assert asyncio.run(scenario()) == ["before", "broken", "after"]
+
+
+def test_only_what_redis_says_is_active_is_sent_also_where_it_says_so_late() -> None:
+    async def scenario(url: str) -> list[bool]:
+        async with Redis.from_url(url) as redis:
+            await redis.set("trigger:holds", "active")
+            await redis.set("trigger:ordered", "cancelled")
+            late = asyncio.create_task(active(redis, "late", TIMEOUT))
+            found = [await active(redis, name, patience=0.2) for name in ("holds", "ordered", "expired")]
+            await redis.set("trigger:late", "active")
+            return [*found, await late]
+
+    with start_valkey(free_port()) as valkey:
+        assert asyncio.run(scenario(valkey.url)) == [True, False, False, True]
+
+
+def test_a_redis_that_is_away_sends_nothing() -> None:
+    async def scenario() -> bool:
+        async with Redis.from_url(f"redis://127.0.0.1:{free_port()}/0") as redis:
+            return await active(redis, "any")
+
+    with pytest.raises(RedisGoneError):
+        asyncio.run(scenario())
