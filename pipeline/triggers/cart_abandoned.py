@@ -42,23 +42,26 @@ from pipeline.triggers.verdict import SiteNow, Verdict
 
 KIND = Kind.CART_ABANDONED
 
+_CHECKOUT, _PURCHASE = int(CartOp.CHECKOUT), int(OrderNews.PURCHASE)
+
 
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
     """Take activity, a change of the cart, an order, a withdrawal, or the report that a message was sent."""
     if type(event) is Click:
-        _touch(customer, event.at, site)
-        if customer.cart is not None and not 0 < customer.next_due <= event.at + grain_of(site.policy.cart):
+        grain = grain_of(site.policy.cart)
+        _touch(customer, event.at, grain, site)
+        if customer.cart is not None and not 0 < customer.next_due <= event.at + grain:
             wake_by(customer, wake(customer, site))  # a new policy may have brought steps; none is due sooner
         return []
     if isinstance(event, CartRow):
-        _touch(customer, event.at, site)
-        if event.op == CartOp.CHECKOUT:
+        _touch(customer, event.at, grain_of(site.policy.cart), site)
+        if event.op == _CHECKOUT:
             return []
         lines = _lines(event, site)
         change = CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, lines)
         return _change(customer, person, change, site)
     if isinstance(event, OrderRow):
-        return _change(customer, person, _purchase(event, site), site) if event.news == OrderNews.PURCHASE else []
+        return _change(customer, person, _purchase(event, site), site) if event.news == _PURCHASE else []
     if isinstance(event, ConsentRow):
         return _withdraw(customer, event.at, site)
     if isinstance(event, MessageRow):
@@ -140,13 +143,12 @@ def lapse(customer: Customer, site: SiteNow) -> int:
     return min([step[1] + site.policy.cart.expires_after, *changes])
 
 
-def _touch(customer: Customer, at: int, site: SiteNow) -> None:
+def _touch(customer: Customer, at: int, grain: int, site: SiteNow) -> None:
     """Enter activity of the person at `at`: later steps wait from here on."""
     spans = customer.active
     if not spans:
         customer.active = at, at
         return
-    grain = grain_of(site.policy.cart)
     if spans[-1] <= at < spans[-1] + grain:
         customer.active = (spans[0], at) if len(spans) == 2 else (*spans[:-1], at)
         return
@@ -188,18 +190,21 @@ def _purchase(event: OrderRow, site: SiteNow) -> CartChange:
 
 
 def _lines(event: CartRow, site: SiteNow) -> content.Lines:
+    at, currency, policy = event.at, event.currency, site.policy
     return tuple(
-        CartLine(
-            line.sku,
-            line.quantity,
-            line.price,
-            event.currency,
-            _worth(line, event.currency, site.policy),
-            line.category,
-            line.brand,
-            event.at,
-        )
-        for line in event.lines
+        [
+            CartLine(
+                line.sku,
+                line.quantity,
+                line.price,
+                currency,
+                _worth(line, currency, policy),
+                line.category,
+                line.brand,
+                at,
+            )
+            for line in event.lines
+        ]
     )
 
 

@@ -14,27 +14,28 @@ from pipeline.state.cart import (
 
 Lines = tuple[CartLine, ...]
 
-SHRINKING = frozenset({CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT})
+SHRINKING = frozenset(map(int, (CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT)))
 """Ops that may leave a cart empty."""
 
-_ADD, _SNAPSHOT = int(CartOp.ADD), int(CartOp.SNAPSHOT)
-_FILLING = frozenset({_ADD, int(CartOp.SET)})
-_EMPTYING = frozenset({int(CartOp.CLEAR), PURCHASE_CLOSE})
-_REPLACING = _EMPTYING | {int(CartOp.SNAPSHOT), PURCHASE_KEEP}
+_ADD, _REMOVE, _SET = int(CartOp.ADD), int(CartOp.REMOVE), int(CartOp.SET)
+_CLEAR, _SNAPSHOT = int(CartOp.CLEAR), int(CartOp.SNAPSHOT)
+_FILLING = frozenset({_ADD, _SET})
+_EMPTYING = frozenset({_CLEAR, PURCHASE_CLOSE})
+_REPLACING = _EMPTYING | {_SNAPSHOT, PURCHASE_KEEP}
 
 
 def after(lines: Lines, change: CartChange) -> Lines:
     """The lines after a change. A remove stops at nothing; a snapshot or a `set` says exactly what there is."""
     op = change.op
-    if op == CartOp.ADD:
+    if op == _ADD:
         return _add(lines, change)
-    if op == CartOp.REMOVE:
+    if op == _REMOVE:
         return _remove(lines, change)
-    if op == CartOp.SET:
+    if op == _SET:
         return _set(lines, change)
-    if op == CartOp.SNAPSHOT:
+    if op == _SNAPSHOT:
         return _snapshot(lines, change)
-    if op in (CartOp.CLEAR, PURCHASE_CLOSE):
+    if op in _EMPTYING:
         return ()
     if op == PURCHASE_KEEP:
         return keep_rest(lines, change)

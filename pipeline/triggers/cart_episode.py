@@ -26,7 +26,8 @@ from pipeline.triggers.cart_steps import delays_of
 from pipeline.triggers.contract import Kind, Outcome, Reason
 from pipeline.triggers.verdict import SiteNow, Verdict
 
-_FILLING = frozenset({CartOp.ADD, CartOp.SET, CartOp.SNAPSHOT})
+_SNAPSHOT = int(CartOp.SNAPSHOT)
+_FILLING = frozenset({int(CartOp.ADD), int(CartOp.SET), _SNAPSHOT})
 
 
 class Closing(NamedTuple):
@@ -50,9 +51,13 @@ def enter(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdict
         return verdicts
     if change.at <= cart.settled:
         return verdicts + _enter_late(customer, cart, change, site)
-    keys = [_place(waiting) for waiting in cart.pending]
-    at = bisect_right(keys, _place(change))
-    cart = replace(cart, pending=(*cart.pending[:at], change, *cart.pending[at:]))
+    pending = cart.pending
+    if not pending or _place(pending[-1]) <= _place(change):
+        pending = (*pending, change)
+    else:
+        at = bisect_right([_place(waiting) for waiting in pending], _place(change))
+        pending = (*pending[:at], change, *pending[at:])
+    cart = Cart(cart.settled, cart.snapshot, cart.lines, cart.episode, pending)
     if cart.episode is not None and cart.episode.emitted:
         cart = _cancel_at_once(cart, change, verdicts)
     if len(cart.pending) > MAX_PENDING:
@@ -64,7 +69,7 @@ def enter(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdict
 def apply(cart: Cart, change: CartChange, site: SiteNow, verdicts: list[Verdict]) -> Cart:
     """Apply the first pending change."""
     rest = cart.pending[1:] if cart.pending and cart.pending[0] is change else cart.pending
-    snapshot = _place(change) if change.op == CartOp.SNAPSHOT else cart.snapshot
+    snapshot = _place(change) if change.op == _SNAPSHOT else cart.snapshot
     lines = content.after(cart.lines, change)
     episode = cart.episode
     closing = closing_of(episode, lines, change)

@@ -64,18 +64,16 @@ def next_step(episode: Episode, spans: tuple[int, ...], delays: Delays) -> tuple
 
 def next_wake(cart: Cart, spans: tuple[int, ...], delays: Delays) -> int:
     """When the clock must look at this cart again, NEVER for not at all. Never later than anything it decides."""
-    wakes = []
-    waiting = cart.episode is not None
+    due, waiting = NEVER, cart.episode is not None
     if cart.episode is not None and (found := next_step(cart.episode, spans, delays)):
-        wakes.append(found[1])
+        due = found[1]
     for change in cart.pending:
-        if waiting and (change.rank == PURCHASE or change.op in SHRINKING):
-            wakes.append(change.at)
-            break
-        if not waiting and change.rank != PURCHASE:
-            waiting = True
-            wakes.append(change.at + delays[0][1])
-    return min(wakes, default=NEVER)
+        if waiting:
+            if change.rank == PURCHASE or change.op in SHRINKING:
+                return min(due or change.at, change.at)
+        elif change.rank != PURCHASE:
+            due, waiting = change.at + delays[0][1], True
+    return due
 
 
 def add_activity(spans: tuple[int, ...], at: int, grain: int, settled: int) -> tuple[int, ...]:

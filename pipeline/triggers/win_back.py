@@ -31,6 +31,8 @@ KIND = Kind.WIN_BACK
 STEP = 1
 """A win-back has one step."""
 
+_FILLING = frozenset(map(int, (CartOp.ADD, CartOp.SNAPSHOT, CartOp.SET)))
+
 
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
     """Take a visit, an order or news of one, a word on messages, or the report of what became of one."""
@@ -106,17 +108,18 @@ def _visit(customer: Customer, person: str, at: int, site: SiteNow) -> None:
     """Enter a day of activity. After all others, and not one of the first, it can only put off what is scheduled."""
     win_back, day = _begun(customer, site), at // DAY
     days = win_back.first_days
-    if len(days) < FIRST_DAYS or day < days[-1]:
+    if day not in days and (len(days) < FIRST_DAYS or day < days[-1]):
         days = tuple(sorted({*days, day})[:FIRST_DAYS])
     visits = visited(win_back.visits, day, site.clock // DAY)
-    customer.win_back = replace(win_back, visits=visits, first_days=days)
+    changed = visits is not win_back.visits or days is not win_back.first_days
+    customer.win_back = replace(win_back, visits=visits, first_days=days) if changed else win_back
     if not win_back.next or days != win_back.first_days or day < win_back.visits[-1]:
         _schedule(customer, person, site)
 
 
 def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> None:
     win_back = customer.win_back
-    adds = event.op in (CartOp.ADD, CartOp.SNAPSHOT, CartOp.SET) and any(line.quantity > 0 for line in event.lines)
+    adds = event.op in _FILLING and any(line.quantity > 0 for line in event.lines)
     if win_back is None or (adds and not 0 < win_back.carted <= event.at):
         known = 0 if win_back is None else win_back.carted
         win_back = _begun(customer, site)

@@ -9,6 +9,10 @@ from pipeline.state.win_back import MAX_NOTED, MAX_RUNS
 
 def visited(runs: tuple[int, ...], day: int, today: int) -> tuple[int, ...]:
     """Enter a day into runs of days; `today` is that of the clock."""
+    if not runs:
+        return day, day
+    if len(runs) == 2 and runs[0] <= day <= runs[1]:
+        return runs
     pairs = [(runs[i], runs[i + 1]) for i in range(0, len(runs), 2)]
     pairs.append((day, day))
     pairs.sort()
