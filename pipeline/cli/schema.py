@@ -1,4 +1,4 @@
-"""`pipeline schema`: write the JSON Schemas, examples and AsyncAPI document of the topics, or check those there are."""
+"""`pipeline schema`: write the JSON Schemas, examples, AsyncAPI document and reference of the topics, or check them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ from pipeline.config.errors import UserError
     help="Where the files are.",
 )
 def schema(folder: Path, *, check: bool) -> None:
-    """Write the JSON Schemas, the examples and the AsyncAPI document of all topics."""
+    """Write the JSON Schemas, the examples, the AsyncAPI document and the reference of events of all topics."""
     from pipeline.schemas.files import files
 
     made = files()
@@ -47,7 +47,7 @@ def _write(folder: Path, made: Mapping[str, bytes]) -> None:
 
 
 def _differences(folder: Path, made: Mapping[str, bytes]) -> list[str]:
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in (".json", ".md")}
     found = [f"{path}: is missing" for path in sorted(made.keys() - there)]
     found += [f"{path}: differs" for path in sorted(made.keys() & there) if (folder / path).read_bytes() != made[path]]
     return found + [f"{path}: no type makes it, remove it" for path in sorted(there - made.keys())]

@@ -10,13 +10,14 @@ from pipeline.config.namespace import DECISIONS, REJECTS, trigger_topic
 from pipeline.schemas import asyncapi, examples
 from pipeline.schemas.json_schema import plain, standalone, wire_name
 from pipeline.schemas.profile import PROFILE
+from pipeline.schemas.reference import events_page
 
 _URN = "urn:live-customer-pipeline"
 
 
 def files() -> dict[str, bytes]:
     """Every file by its path below the folder."""
-    made = {"asyncapi.json": _text(asyncapi.document())}
+    made = {"asyncapi.json": _text(asyncapi.document()), "events.md": events_page().encode()}
     for topic, events in examples.EVENTS.items():
         for event in events:
             name = wire_name(type(event))

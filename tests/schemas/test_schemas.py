@@ -24,7 +24,9 @@ from pipeline.view.profile import Profile
 
 FILES = files()
 FOLDER = Path(__file__).parents[2] / "schemas"
-SCHEMAS = sorted(path for path in FILES if not path.startswith("examples/") and path != "asyncapi.json")
+SCHEMAS = sorted(
+    path for path in FILES if not path.startswith("examples/") and path.endswith(".json") and path != "asyncapi.json"
+)
 
 
 def schema(path: str) -> dict[str, Any]:
@@ -134,3 +136,14 @@ def test_triggers_are_cloudevents(trigger: Trigger) -> None:
     assert event.get_time().isoformat(timespec="milliseconds").replace("+00:00", "Z") == trigger.time
     assert event.get_data()["trigger_id"] == trigger.data.trigger_id
     assert headers["content-type"].decode() == JSONFormat.CONTENT_TYPE
+
+
+def test_the_reference_of_events_has_every_type_with_its_own_fields_and_no_dead_link() -> None:
+    page = FILES["events.md"].decode()
+    sections = {text.partition("\n")[0]: text for text in re.split(r"^### ", page, flags=re.MULTILINE)[1:]}
+    for path in (path for path in SCHEMAS if path.startswith("events/")):
+        assert f"]({path})" in page
+        assert all(f"`{field}`" in page for field in schema(path)["properties"].keys() - {"type"})
+    assert "| **`items`** | list of [Item](#item), at most 100 |" in sections["add_to_cart"]
+    for link in re.findall(r"\]\(([^)]+)\)", page):
+        assert link in FILES or link[1:] in map(str.lower, sections)
