@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from pipeline.config.namespace import DECISIONS, trigger_topic
 from pipeline.log.persons import ids_of, site_of
 from pipeline.state.cart import CartLine
@@ -26,7 +28,7 @@ MAX_OUTPUT_BYTES = 256 * 1024
 Headers = list[tuple[str, bytes]]
 
 
-class Output(NamedTuple):
+class Output(Struct, frozen=True, gc=False):
     """A record for a topic of the namespace; its partition is that of the log.
 
     `caused_at` is the time of the record that caused it, 0 where the passing of time did; `at`, `due` and `after_send`

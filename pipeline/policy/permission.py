@@ -81,13 +81,13 @@ def withdrawn_after(grants: Grants, channel: str, policy: PermissionPolicy, at: 
 
 def _ruling(grants: Grants, purpose: str, channel: str, at: int) -> Sequence[Grant]:
     """The words of one moment that rule at `at`."""
-    if not channel:
-        general = grants.get(purpose, ())
-        if len(general) < 2:
-            return general if not general or general[0].at <= at else ()
-    words = [word for word in grants.get(purpose, ()) if word.at <= at]
-    if channel:
-        own = [word for word in grants.get(f"{purpose}:{channel}", ()) if word.at <= at]
-        if own and (not words or own[-1].at >= words[-1].at):
-            words = own
+    general: Sequence[Grant] = grants.get(purpose, ())
+    own: Sequence[Grant] = grants.get(f"{purpose}:{channel}", ()) if channel else ()
+    if len(general) + len(own) < 2:  # so it is with most people
+        said = own or general
+        return said if not said or said[0].at <= at else ()
+    words = [word for word in general if word.at <= at]
+    own = [word for word in own if word.at <= at]
+    if own and (not words or own[-1].at >= words[-1].at):
+        words = own
     return [word for word in words if word.at == words[-1].at]

@@ -1,7 +1,8 @@
 """A verdict: what a trigger decided about one step, before it is written as a decision and a message."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from pipeline.config.policy import SitePolicy
 from pipeline.log.rows import ProductRow
@@ -9,7 +10,7 @@ from pipeline.state.cart import CartLine
 from pipeline.triggers.contract import Action, Cause, Kind, Moment, Outcome, Reason
 
 
-class SiteNow(NamedTuple):
+class SiteNow(Struct, frozen=True):
     """What a trigger may know beside the person: the log's clock and the site's policy, catalogue and feeds.
 
     `product(sku)` is None for what the catalogue never named. `admit(kind, now)` takes one of the messages that the
@@ -27,7 +28,7 @@ class SiteNow(NamedTuple):
     note: Callable[[str], None] = lambda _reason: None
 
 
-class Verdict(NamedTuple):
+class Verdict(Struct, frozen=True, gc=False):
     """`at`: the time of the decision. `due`: 0 where the step never came due. Lines are those of the message."""
 
     kind: Kind

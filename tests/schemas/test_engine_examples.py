@@ -28,8 +28,8 @@ def millis(text: str) -> int:
 
 def written(trigger: Trigger, verdict: Verdict) -> list[Output]:
     site = SiteNow(0, True, SitePolicy(), lambda: False, {LINE.sku: PRODUCT}.get)
-    verdict = verdict._replace(
-        at=millis(trigger.time), due=millis(trigger.data.due_at), expires=millis(trigger.data.expires_at)
+    verdict = replace(
+        verdict, at=millis(trigger.time), due=millis(trigger.data.due_at), expires=millis(trigger.data.expires_at)
     )
     origin = Origin("live", DECISION.log_partition, DECISION.log_offset, examples.POLICY_VERSION)
     return write(examples.KEY, Customer(device="mobile", locale="de-DE"), verdict, site, origin, 0)

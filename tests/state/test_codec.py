@@ -51,7 +51,7 @@ def test_folding_goes_on_from_a_stored_value_as_from_the_value_itself(seed: int)
         opened = decode_customer(stored)
         assert opened == kept
         if isinstance(event, int):
-            site = site._replace(clock=max(site.clock, event))
+            site = msgspec.structs.replace(site, clock=max(site.clock, event))
             assert settle(opened, person, site) == settle(kept, person, site)
         else:
             assert fold(opened, person, event, site) == fold(kept, person, event, site)  # type: ignore[arg-type]
