@@ -20,7 +20,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import Mode
-from pipeline.config.policy import load_policy
+from pipeline.config.policy import Policy, load_policy
 from pipeline.config.settings import Settings
 from pipeline.kafka import topics
 from pipeline.kafka.broker import START_TIMEOUT, must_be_free, prepare
@@ -109,6 +109,7 @@ def running(
     block all processes are stopped, the broker last. Call from a thread that lasts and has no event loop.
     Raises UserError where it cannot begin.
     """
+    policy = load_policy(Path(settings.policy.file)) if settings.policy.file else None
     if kafka is Kafka.OURS:
         prepare()
         address = f"{HOST}:{settings.broker.port}"
@@ -136,7 +137,7 @@ def running(
         if kafka is Kafka.OURS:
             system.start(BROKER)
             _wait_for_broker(system)
-        asyncio.run(_prepare_namespace(settings, mode))
+        asyncio.run(_prepare_namespace(settings, mode, policy))
         if REDIS in found:
             valkey.wait_until_it_answers(settings.redis.port, lambda: system.wait(0.05))
         for program in found:
@@ -211,12 +212,12 @@ def _wait_for_broker(system: System) -> None:
             return
 
 
-async def _prepare_namespace(settings: Settings, mode: Mode | None) -> None:
+async def _prepare_namespace(settings: Settings, mode: Mode | None, policy: Policy | None) -> None:
     if mode is None:
         try:
             mode = (await topics.read_namespace(settings)).mode
         except UserError:
             mode = Mode.LIVE
     await topics.apply(settings, mode)
-    if settings.policy.file:
-        await publish_policy(settings, load_policy(Path(settings.policy.file)))
+    if policy is not None:
+        await publish_policy(settings, policy)

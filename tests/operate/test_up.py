@@ -17,7 +17,14 @@ from msgspec.structs import replace
 
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import Mode
-from pipeline.config.settings import KafkaSettings, MetricsSettings, RedisSettings, Settings, WorkerSettings
+from pipeline.config.settings import (
+    KafkaSettings,
+    MetricsSettings,
+    PolicySettings,
+    RedisSettings,
+    Settings,
+    WorkerSettings,
+)
 from pipeline.local.ports import free_port
 from pipeline.operate.programs import Kafka, environment_of, kafka_of, programs
 from pipeline.operate.status import Status, read_status
@@ -148,6 +155,20 @@ def test_a_namespace_of_another_mode_is_refused_and_nothing_is_left(
     with pytest.raises(UserError, match="is a test namespace"), running(settings, Mode.LIVE, kafka=Kafka.GIVEN):
         pass
     assert set(psutil.Process().children(recursive=True)) <= before
+
+
+def test_a_policy_with_a_mistake_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[site.my-shop]\ncurency = 'EUR'\n", encoding="utf-8")
+    with (
+        pytest.raises(UserError, match="curency"),
+        running(replace(Settings(), policy=PolicySettings(file=str(policy)))),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == [policy]
 
 
 def workers_of(settings: Settings, number: int) -> list[dict[str, str]]:
