@@ -165,8 +165,7 @@ class PartitionEngine:
         if found is None and (found := self._cache.get(person)) is None:
             data = self._load(person.encode())
             if data is not None:
-                found = decode_customer(data)
-                self._cache.put(person, found, len(data))
+                found = decode_customer(data)  # kept in the cache when it is written, as it mostly is
         return found
 
     def _fold_person(self, row: Row) -> None:

@@ -92,9 +92,9 @@ def part(history: History, first: int, last: int) -> History:
 
 
 def slices(history: History, count: int) -> list[History]:
-    """The history in `count` parts of about as many events; none parts happenings of one time."""
-    times = [h.at_ms for h in history.tell()]
-    cuts = sorted({times[len(times) * i // count] for i in range(1, count)})
+    """The history in `count` parts of about as many moments; none parts happenings of one time."""
+    times = sorted({h.at_ms for h in history.tell()})
+    cuts = [times[len(times) * i // count] for i in range(1, count)]
     bounds = [times[0], *cuts, times[-1] + 1]
     return [part(history, a, b) for a, b in pairwise(bounds) if a < b]
 

@@ -12,6 +12,7 @@ from pipeline.config.namespace import Mode
 from pipeline.config.settings import Settings
 from pipeline.kafka.topics import apply
 from pipeline.operate.status import read_status
+from pipeline.triggers.contract import ENGINE_VERSION
 from tests.verify.histories import MINUTE, START, Tampering, write_history
 
 SettingsOf = Callable[..., Settings]
@@ -25,7 +26,7 @@ def test_a_namespace_at_rest(settings_of: SettingsOf) -> None:
     assert [p.clock for p in status.partitions] == [START + 35 * MINUTE] * 2
     assert [p.clock_lag for p in status.partitions] == [None, None]
     assert sum(p.customers for p in status.partitions) == 30
-    assert {p.engine for p in status.partitions} == {"1"}
+    assert {p.engine for p in status.partitions} == {ENGINE_VERSION}
     assert not any(p.unreported for p in status.partitions)
     assert all(source.behind == 0 for source in status.sources)
     assert next(s.records for s in status.sources if s.topic == "shop.carts") > 30
