@@ -49,6 +49,7 @@ PROFILE = Profile(
         last_90_days=Sum(1, 2_980),
         last_365_days=Sum(1, 2_980),
         recent=(RecentOrder("o-2026-290", _at(1, 10), 3_980, refunded=1_000, category="socks", offline=True),),
+        average_order_value=2_980,
     ),
     affinities=Affinities(
         categories=(Share("shoes", 0.75), Share("socks", 0.25)),

@@ -65,6 +65,8 @@ class ProfileOrders(Struct, frozen=True):
     last_365_days: Sum
     recent: tuple[RecentOrder, ...]
     """The newest, the newest first."""
+    average_order_value: int | None = None
+    """Of the one-off orders among `recent` that were not cancelled, net of refunds."""
 
 
 class Share(Struct, frozen=True):

@@ -98,7 +98,13 @@ def _orders(orders: Orders | None) -> ProfileOrders | None:
         last_90_days=quarter,
         last_365_days=year,
         recent=tuple(map(_order, reversed(orders.recent))),
+        average_order_value=_average(orders.recent),
     )
+
+
+def _average(orders: tuple[Order, ...]) -> int | None:
+    values = [order.value - order.refunded for order in orders if not order.state & (_CANCELLED | _RENEWAL)]
+    return round(sum(values) / len(values)) if values else None
 
 
 def _order(order: Order) -> RecentOrder:

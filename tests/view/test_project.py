@@ -128,3 +128,15 @@ def test_a_personalization_that_was_taken_back_or_may_not_be_shown_is_left_out()
     for shown in (taken_back, replace(TOLD, refused=1), Shown()):
         assert project(KEY, Customer(shown=shown), VERSION).personalization is None
     assert project(KEY, Customer(shown=TOLD), VERSION).personalization == PROFILE.personalization
+
+
+def test_the_average_order_is_of_one_off_orders_net_of_refunds() -> None:
+    recent = (
+        Order("a", at(1, 9), 739_000, 0, 3_000, refunded=1_000),
+        Order("b", at(2, 9), 739_001, 0, 4_000),
+        Order("renewal", at(2, 9), 739_001, 0, 900, state=OrderState.RENEWAL),
+        Order("cancelled", at(2, 9), 739_001, 0, 99_000, state=OrderState.CANCELLED),
+    )
+    orders = project(KEY, Customer(orders=Orders(739_001, recent)), VERSION).orders
+    assert orders is not None
+    assert orders.average_order_value == 3_000
