@@ -6,7 +6,7 @@ from pathlib import Path
 from bench import kafka
 from bench.events import HOUR, SKEWED, stream
 from bench.place import PARTITIONS, Place
-from bench.processes import Child, rate
+from bench.processes import Measured, rate
 from bench.report import figure, known, say
 
 TOPIC, APP = "naive-events", "naive"
@@ -34,7 +34,7 @@ async def measure(place: Place, folder: Path, count: int) -> None:
         except Exception:  # noqa: BLE001  # the topic is not there yet
             return False
 
-    with Child(arguments, environment, folder / "naive.log") as faust:
+    with Measured(arguments, environment, folder / "naive.log") as faust:
         await faust.until(done, 1.0)
     writes = sorted([record.timestamp async for record in kafka.read(settings, changelog, PARTITIONS)])
     events_s, cpu = rate([(at, number) for number, at in enumerate(writes, 1)], faust.samples)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.processes import Child
+from bench.processes import Measured
 from pipeline.config.namespace import Mode, Namespace
 from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings, TopicSettings, WorkerSettings
 from pipeline.kafka import topics
@@ -36,9 +36,9 @@ class Place:
         """Make the topics."""
         return (await topics.apply(self.settings, mode)).namespace
 
-    def ingest(self) -> Child:
+    def ingest(self) -> Measured:
         """Start ingest."""
-        return Child(["pipeline", "ingest"], self._environment, self._folder / f"{self.name}-ingest.log")
+        return Measured(["pipeline", "ingest"], self._environment, self._folder / f"{self.name}-ingest.log")
 
     @contextmanager
     def redis(self) -> Iterator[str]:
@@ -46,12 +46,12 @@ class Place:
         with start_valkey(free_port()) as valkey:
             yield valkey.url
 
-    def serve(self, url: str) -> Child:
+    def serve(self, url: str) -> Measured:
         """Start serve on a Redis."""
         environment = self._environment | {"REDIS_URL": url}
-        return Child(["pipeline", "serve"], environment, self._folder / f"{self.name}-serve.log")
+        return Measured(["pipeline", "serve"], environment, self._folder / f"{self.name}-serve.log")
 
-    def worker(self, data_dir: Path | None = None) -> Child:
+    def worker(self, data_dir: Path | None = None) -> Measured:
         """Start a worker, in a folder of its own where one is given."""
         more = {} if data_dir is None else {"PIPELINE_WORKER_DATA_DIR": str(data_dir)}
-        return Child(["pipeline", "worker"], self._environment | more, self._folder / f"{self.name}-worker.log")
+        return Measured(["pipeline", "worker"], self._environment | more, self._folder / f"{self.name}-worker.log")

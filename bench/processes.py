@@ -3,16 +3,15 @@
 import asyncio
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psutil
+
+from pipeline.local.child import Child
 
 SAMPLE = 0.05
 PATIENCE = 300.0
@@ -24,16 +23,18 @@ STEADY = (0.1, 0.95)
 """The share of all events between which a rate is taken: start-up and the last idle wait are left out."""
 
 
-class Child:
+class Measured(Child):
     """A running Python module, sampled as long as `until` waits."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
         self._log = log
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *arguments], env=os.environ | environment, stdout=output, stderr=output
+            super().__init__(
+                subprocess.Popen(
+                    [sys.executable, "-m", *arguments], env=os.environ | environment, stdout=output, stderr=output
+                )
             )
-        self._counters = psutil.Process(self._process.pid)
+        self._counters = psutil.Process(self.process.pid)
         self.samples: list[tuple[float, float]] = []
         """Wall time in epoch milliseconds, CPU seconds of all threads, user and system."""
 
@@ -42,7 +43,7 @@ class Child:
         deadline, ask = time.monotonic() + PATIENCE, time.monotonic() + every
         while True:
             self.sample()
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"it ended, or was too slow: {self.output()[-2_000:]}")
             if time.monotonic() >= ask:
                 if await done():
@@ -63,23 +64,6 @@ class Child:
     def output(self) -> str:
         """What the process has written."""
         return self._log.read_text(encoding="utf-8", errors="replace")
-
-    def stop(self) -> None:
-        """SIGTERM, and after 20 s by force."""
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 class Others:

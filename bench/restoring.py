@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench import kafka
 from bench.place import PARTITIONS, Place
-from bench.processes import Child
+from bench.processes import Measured
 from bench.report import figure, say
 from pipeline.config.namespace import Namespace
 
@@ -31,5 +31,5 @@ async def measure(place: Place, namespace: Namespace, folder: Path, label: str) 
     figure(f"restore.{label}.rows", rows / elapsed, "rows/s")
 
 
-async def _restored(worker: Child) -> bool:
+async def _restored(worker: Measured) -> bool:
     return len(_LINE.findall(worker.output())) >= PARTITIONS
