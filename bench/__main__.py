@@ -14,6 +14,7 @@ from pipeline.kafka.broker import start_broker
 from pipeline.local.ports import free_port
 
 PARTS = ("skewed", "uniform", "naive", "latency", "restore", "sizes", "million")
+FEWEST = 200_000
 NAIVE_SHARE = 0.075
 """Plain Faust is too slow for all the events."""
 
@@ -24,6 +25,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=400_000, help="of each stream (default: %(default)s)")
     parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be given again")
     arguments = parser.parse_args()
+    if arguments.events < FEWEST:
+        parser.error(f"--events {arguments.events}: of fewer than {FEWEST:,} the steady span is too short to judge")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with start_broker(Path(folder, "kafka"), free_port()) as broker:
