@@ -1,0 +1,1 @@
+"""What a person will look at next: items seen together, sessions alike, and what they looked at before. Pure."""
