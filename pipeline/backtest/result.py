@@ -1,0 +1,34 @@
+"""What a backtest says: figures, the anchors of the same run beside them, and gates with their intervals."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Gate(Struct, frozen=True):
+    """A condition on a figure. `low` and `high` bound it at 95 % (bootstrap) where it is judged by its interval."""
+
+    name: str
+    value: float
+    limit: float
+    met: bool
+    low: float | None = None
+    high: float | None = None
+
+
+class Result(Struct, frozen=True):
+    """A backtest. `skipped` counts unusable lines by reason; `metrics` and `anchors` go by name."""
+
+    backtest: str
+    rows: int
+    seconds: float
+    skipped: dict[str, int]
+    metrics: dict[str, Any]
+    anchors: dict[str, Any]
+    gates: list[Gate]
+
+
+def to_json(result: Result) -> bytes:
+    """As JSON, numbers that are none as null."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=2)

@@ -1,0 +1,56 @@
+"""What the engine hands over for learning: a prediction as it was made, with what came of it."""
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.scoring.features import Inputs
+
+FORMAT = 1
+
+
+class Example(Struct, frozen=True, array_like=True, gc=False):
+    """One prediction and its label.
+
+    `id` names the prediction, without the person; `bin` is the hazard's bin, 0 for a head without bins. `made_at` is
+    when it was made, `at` when its label could be known, epoch milliseconds of the log. `label` is 1 or 0. `weight` is
+    one over the chance that this example was kept, or over the propensity of what was done. `served` is the logit that
+    was served, None where no model was there; `version` that of the snapshot.
+    """
+
+    format: int
+    head: str
+    site: str
+    id: str
+    bin: int
+    made_at: int
+    at: int
+    spec: str
+    inputs: Inputs
+    label: int
+    weight: float = 1.0
+    served: float | None = None
+    version: int = 0
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Example)
+
+
+class ExampleError(Exception):
+    """A record of the examples that cannot be read."""
+
+
+def encode_example(example: Example) -> bytes:
+    """Encode as MessagePack."""
+    return _encoder.encode(example)
+
+
+def decode_example(data: bytes) -> Example:
+    """Decode. Raises ExampleError."""
+    try:
+        example = _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ExampleError(f"a record is not an example: {error}") from error
+    if example.format != FORMAT:
+        raise ExampleError(f"an example of format {example.format}, this version reads {FORMAT}")
+    return example

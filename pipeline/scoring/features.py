@@ -1,0 +1,221 @@
+"""What a head looks at: raw inputs, and the columns that a linear model sees of them.
+
+Inputs are exact: small integers that the fold keeps with a prediction until its label is known. Columns are worked out
+of them by this specification alone, the same when learning and when scoring. Its hash names it: a snapshot of another
+specification is refused.
+"""
+
+from bisect import bisect_right
+from functools import cached_property
+from math import log, log1p
+
+import msgspec
+from msgspec import Struct
+from xxhash import xxh3_64_hexdigest
+
+Inputs = tuple[float, ...]
+"""Raw inputs of one prediction, in the order of `Spec.inputs`; counts, milliseconds, minor units or codes."""
+
+Shop = dict[str, float]
+"""What is learned of a shop as a whole, by name: the priors that a person's own numbers are shrunk to."""
+
+
+class Input(Struct, frozen=True):
+    """A raw input. `edges`, ascending, cut it into buckets: each is a column of its own, the first below `edges[0]`.
+
+    `scaled`: a column of its own as well, log1p(value / unit), scaled by the learner. `words` tell a merchant what it
+    is, with `{}` where the value goes, in units.
+    """
+
+    name: str
+    words: str
+    unit: float = 1.0
+    edges: tuple[float, ...] = ()
+    scaled: bool = True
+
+
+class Shrunk(Struct, frozen=True):
+    """A person's own average, shrunk to the shop's: `(strength * prior + total) / (strength + count)`.
+
+    `total` and `count` are inputs, `prior` a number of the shop. A share between 0 and 1 enters as its logit, all
+    else as its log. Empirical Bayes: Efron and Morris, JASA 1973.
+    """
+
+    name: str
+    words: str
+    total: str
+    count: str
+    strength: float
+    prior: str
+    share: bool
+    unit: float = 1.0
+    edges: tuple[float, ...] = ()
+
+
+class Ratio(Struct, frozen=True):
+    """An input over a shrunk average: how long a silence is by the person's own measure. Enters as its log."""
+
+    name: str
+    words: str
+    over: str
+    under: str
+    edges: tuple[float, ...] = ()
+
+
+class Prior(Struct, frozen=True):
+    """A number of the shop: the mean of an input over the examples that have one, or of the label where `of` is empty.
+
+    `start` holds until examples come, and weighs as much as `weight` of them.
+    """
+
+    name: str
+    of: str
+    start: float
+    weight: float = 20.0
+
+
+class Columns(Struct, frozen=True, gc=False):
+    """`numbers` are to be scaled; `cells` are the columns that are 1, all others of their groups are 0."""
+
+    numbers: list[float]
+    cells: list[int]
+
+
+class Spec(Struct, frozen=True, dict=True):
+    """Specification of a head's features. `crosses` are pairs of names whose buckets are crossed."""
+
+    head: str
+    version: int
+    inputs: tuple[Input, ...]
+    shrunk: tuple[Shrunk, ...] = ()
+    ratios: tuple[Ratio, ...] = ()
+    crosses: tuple[tuple[str, str], ...] = ()
+    priors: tuple[Prior, ...] = ()
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hexadecimal digits that name this specification."""
+        return xxh3_64_hexdigest(msgspec.json.encode(self))
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Place of each input by name."""
+        return {one.name: place for place, one in enumerate(self.inputs)}
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the scaled columns, in their order."""
+        own = tuple(one.name for one in self.inputs if one.scaled)
+        return own + tuple(one.name for one in self.shrunk) + tuple(one.name for one in self.ratios)
+
+    @cached_property
+    def cells(self) -> tuple[tuple[str, ...], ...]:
+        """For each cell the names of the features that it belongs to: one, or the two of a cross."""
+        found: list[tuple[str, ...]] = []
+        for name, edges in self._bucketed:
+            found += [(name,)] * (len(edges) + 1)
+        for one, other in self.crosses:
+            found += [(one, other)] * ((self._width[one]) * (self._width[other]))
+        return tuple(found)
+
+    @cached_property
+    def _features(self) -> tuple[Input | Shrunk | Ratio, ...]:
+        return (*self.inputs, *self.shrunk, *self.ratios)
+
+    @cached_property
+    def _bucketed(self) -> tuple[tuple[str, tuple[float, ...]], ...]:
+        return tuple((one.name, one.edges) for one in self._features if one.edges)
+
+    @cached_property
+    def _width(self) -> dict[str, int]:
+        return {name: len(edges) + 1 for name, edges in self._bucketed}
+
+    @cached_property
+    def start(self) -> Shop:
+        """The shop's numbers before any example came."""
+        return {prior.name: prior.start for prior in self.priors}
+
+    @cached_property
+    def _plan(self) -> "_Plan":
+        place, first, at = self.places, {}, 0
+        for name, edges in self._bucketed:
+            first[name] = at
+            at += len(edges) + 1
+        crosses = []
+        for one, other in self.crosses:
+            crosses.append((one, other, first[one], first[other], self._width[other], at))
+            at += self._width[one] * self._width[other]
+        return _Plan(
+            tuple((place[one.name], 1 / one.unit) for one in self.inputs if one.scaled),
+            tuple((place[one.name], one.edges, first[one.name], one.name) for one in self.inputs if one.edges),
+            tuple(
+                (place[one.total], place[one.count], one.strength, one.prior, one.share, 1 / one.unit, one)
+                for one in self.shrunk
+            ),
+            tuple((place[one.over], one.under, one) for one in self.ratios),
+            first,
+            tuple(crosses),
+        )
+
+    def columns(self, inputs: Inputs, shop: Shop) -> Columns:
+        """The columns of some inputs. Rounded, so that the last bits of a logarithm differ on no machine."""
+        plan = self._plan
+        numbers = [round(log1p(inputs[place] * per), 9) for place, per in plan.scaled]
+        cells: list[int] = []
+        buckets: dict[str, int] = {}
+        for place, edges, first, name in plan.bucketed:
+            bucket = first + bisect_right(edges, inputs[place])
+            cells.append(bucket)
+            buckets[name] = bucket
+        means: dict[str, float] = {}
+        for total, count, strength, prior, share, per, one in plan.shrunk:
+            mean = (strength * shop[prior] + inputs[total]) / (strength + inputs[count])
+            means[one.name] = mean
+            numbers.append(round(_logit(mean) if share else log1p(mean * per), 9))
+            if one.edges:
+                buckets[one.name] = bucket = plan.first[one.name] + bisect_right(one.edges, mean)
+                cells.append(bucket)
+        for over, under, ratio in plan.ratios:
+            value = inputs[over] / means[under] if means[under] > 0 else 0.0
+            numbers.append(round(log1p(value), 9))
+            if ratio.edges:
+                buckets[ratio.name] = bucket = plan.first[ratio.name] + bisect_right(ratio.edges, value)
+                cells.append(bucket)
+        for one_name, other_name, first_one, first_other, width, at in plan.crosses:
+            cells.append(at + (buckets[one_name] - first_one) * width + buckets[other_name] - first_other)
+        return Columns(numbers, cells)
+
+    def value_of(self, name: str, inputs: Inputs, shop: Shop) -> float:
+        """The value of a feature, in its unit."""
+        for one in self.inputs:
+            if one.name == name:
+                return inputs[self.places[name]] / one.unit
+        for shrunk in self.shrunk:
+            if shrunk.name == name:
+                total, count = inputs[self.places[shrunk.total]], inputs[self.places[shrunk.count]]
+                mean = (shrunk.strength * shop[shrunk.prior] + total) / (shrunk.strength + count)
+                return mean / shrunk.unit
+        ratio = next(one for one in self.ratios if one.name == name)
+        under = next(one for one in self.shrunk if one.name == ratio.under)
+        mean = self.value_of(ratio.under, inputs, shop) * under.unit
+        return inputs[self.places[ratio.over]] / mean if mean > 0 else 0.0
+
+    def words_of(self, name: str) -> str:
+        """What a feature is called before a merchant."""
+        return next(one.words for one in self._features if one.name == name)
+
+
+class _Plan(Struct, frozen=True, gc=False):
+    """A specification laid out for speed: places instead of names."""
+
+    scaled: tuple[tuple[int, float], ...]
+    bucketed: tuple[tuple[int, tuple[float, ...], int, str], ...]
+    shrunk: tuple[tuple[int, int, float, str, bool, float, Shrunk], ...]
+    ratios: tuple[tuple[int, str, Ratio], ...]
+    first: dict[str, int]
+    crosses: tuple[tuple[str, str, int, int, int, int], ...]
+
+
+def _logit(share: float) -> float:
+    share = min(max(share, 1e-6), 1 - 1e-6)
+    return log(share / (1 - share))
