@@ -30,5 +30,12 @@ class Result(Struct, frozen=True):
 
 
 def to_json(result: Result) -> bytes:
-    """As JSON, numbers that are none as null."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2)
+    """As JSON, the metrics beside the rest; what is not a number is null."""
+    fields = {**result.metrics, "anchors": result.anchors, "gates": result.gates}
+    head = {
+        "backtest": result.backtest,
+        "rows": result.rows,
+        "seconds": round(result.seconds, 2),
+        "skipped": result.skipped,
+    }
+    return msgspec.json.format(msgspec.json.encode({**head, **fields}), indent=2)

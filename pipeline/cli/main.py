@@ -32,6 +32,7 @@ COMMANDS = {
     "doctor": ("pipeline.cli.doctor:doctor", "Judge what a site publishes."),
     "replay": ("pipeline.cli.replay:replay", "Stream a simulated shop or a public log into a namespace."),
     "import": ("pipeline.cli.import_:import_", "Load a shop's past orders into its live namespace."),
+    "backtest": ("pipeline.cli.backtest:backtest", "Run a score's model over a log of the past."),
     "verify": ("pipeline.cli.verify:verify", "Prove that nothing was lost, doubled or changed."),
     "status": ("pipeline.cli.status:status", "Show how a namespace stands."),
     "policy": ("pipeline.cli.policy:policy", "Publish a policy, and show the one in force."),
