@@ -40,6 +40,10 @@ lint: $(INSTALLED) ## Check style, types, the direction of imports, schemas
 bench: $(KAFKA) ## Measure speed
 	$(BIN)/python -m bench
 
+.PHONY: models
+models: $(INSTALLED) ## Run every score's model over the public logs in DATA (../shared/data), beside its anchors
+	$(BIN)/python -m bench.models $(if $(DATA),--data $(DATA))
+
 .PHONY: chaos
 chaos: $(KAFKA) ## Kill processes over and over and check that nothing is lost or doubled
 	$(BIN)/pytest -q -m chaos

@@ -1,0 +1,76 @@
+"""`python -m bench.models`: every head on every log that is at hand, its gates beside their anchors, one JSON a line.
+
+Public logs may not be redistributed, so they are looked for in a folder. The simulated shop needs none.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.report import say
+
+
+class Run(NamedTuple):
+    """A backtest, and the file that it takes; none for the simulated shop."""
+
+    backtest: str
+    file: str | None
+
+
+RUNS = (
+    Run("learner", "online_shoppers_intention.csv.gz"),
+    Run("intent", "taobao_dev.csv.gz"),
+    Run("cart", "taobao_dev.csv.gz"),
+    Run("next-buy", "taobao_dev.csv.gz"),
+    Run("next-item", "taobao_dev.csv.gz"),
+    Run("next-item", "rees46_2019_oct_head.csv.gz"),
+    Run("reorder", "cdnow_master.txt.gz"),
+    Run("reorder", "online_retail.csv.gz"),
+    Run("reorder-delayed", "cdnow_master.txt.gz"),
+    Run("reorder-delayed", "online_retail.csv.gz"),
+    Run("recovery", None),
+    Run("cart-timing", None),
+)
+
+
+def main() -> None:
+    """Run all; a gate that is missed is said, with its distance, and is no error. A backtest that fails is one."""
+    parser = argparse.ArgumentParser(prog="python -m bench.models", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder (default: %(default)s)")
+    parser.add_argument("--only", action="append", help="this backtest; may be given again")
+    arguments = parser.parse_args()
+    failed = 0
+    for run in RUNS:
+        if arguments.only and run.backtest not in arguments.only:
+            continue
+        file = None if run.file is None else arguments.data / run.file
+        if file is not None and not file.exists():
+            say(f"{run.backtest}: {file} is not there, skipped")
+            continue
+        failed += not _show(run, file)
+    if failed:
+        sys.exit(f"{failed} of the backtests failed")
+
+
+def _show(run: Run, file: Path | None) -> bool:
+    command = [sys.executable, "-m", "pipeline", "backtest", run.backtest]
+    done = subprocess.run(  # noqa: S603  # a command of ours
+        command + ([] if file is None else ["--data", str(file)]), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        say(f"{run.backtest} {run.file or ''}: {done.stderr.strip()}")
+        return False
+    result: dict[str, Any] = json.loads(done.stdout)
+    gates = result.pop("gates")
+    print(json.dumps({"log": run.file, **result}), flush=True)
+    for gate in gates:
+        distance = None if gate["met"] else round(abs(gate["value"] - gate["limit"]), 4)
+        print(json.dumps({"gate": f"{run.backtest}: {gate['name']}", "log": run.file, **gate, "missed_by": distance}))
+    return True
+
+
+if __name__ == "__main__":
+    main()
