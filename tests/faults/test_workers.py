@@ -12,7 +12,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.config.namespace import LOG
 from pipeline.kafka.clients import connection
-from tests.faults.processes import SESSION, SETTLE, Process, Stage, a_shop, slices
+from pipeline.replay.publish import SETTLE
+from tests.faults.histories import a_shop, slices
+from tests.faults.processes import SESSION, Process, Stage
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
 
@@ -23,6 +25,7 @@ def pause_workers(stage: Stage, seed: int, sessions: int, seconds: float, pauses
     history = a_shop(sessions, seed=seed)
     workers = [stage.worker("one"), stage.worker("two")]
     stage.ingest()
+    stage.serve()
     time.sleep(SESSION + 2)
     feed = stage.feed(history, seconds)
     for _ in range(pauses):
@@ -53,6 +56,7 @@ def test_workers_join_and_leave_in_turn(stage_of) -> None:
     stage: Stage = stage_of(partitions=4)
     history = a_shop(5_000, seed=3)
     stage.ingest()
+    stage.serve()
     workers = [stage.worker("one")]
     feed = stage.feed(history, 60)
     for name in ("two", "three"):
@@ -102,7 +106,7 @@ def spoil(folder: Path, pattern: str, at: float) -> int:
 def test_a_store_that_is_lost_or_spoilt_and_a_group_that_skips_ahead(stage_of) -> None:
     stage: Stage = stage_of()
     parts = slices(a_shop(600, seed=4), 4)
-    ingest, worker = stage.ingest(), stage.worker()
+    ingest, worker, _ = stage.ingest(), stage.worker(), stage.serve()
     stage.publish(parts[0])
     stage.settle(parts[0].span.last_ms)
     assert worker.stop() == 0
@@ -134,6 +138,7 @@ def hold(stage: Stage, seconds: float, least: int) -> Process:
     """A transaction of one partition stays open for `seconds`; the others must go on by `least` frames meanwhile."""
     mark = stage.folder / "held"
     stage.ingest()
+    stage.serve()
     worker = stage.worker(
         module="tests.faults.holding_worker", FAULT_AFTER="3", FAULT_SECONDS=str(seconds), FAULT_MARK=str(mark)
     )
@@ -180,6 +185,7 @@ def test_a_restore_that_takes_three_sessions(stage_of) -> None:
     stage: Stage = stage_of()
     history = a_shop(1_000, seed=7)
     stage.ingest()
+    stage.serve()
     worker = stage.worker(module="tests.faults.slow_worker", FAULT_SECONDS=str(3 * SESSION))
     stage.publish(history, SETTLE)
     clock = history.span.last_ms + SETTLE
