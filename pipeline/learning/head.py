@@ -4,6 +4,7 @@ Several logistic regressions of River, of different learning rates, and the bare
 has predicted so far. All are linear in the same columns, so the mixture is, and a snapshot is one row of weights.
 """
 
+from bisect import bisect_right
 from collections import deque
 from math import exp, isfinite, log
 
@@ -41,13 +42,21 @@ _BIAS = -1
 
 _LARGEST = 1e3
 
+_SHRINK = 1.0
+"""Examples that the rate of the whole head counts for in the base rate of a bucket."""
+
 
 class HeadSpec(Struct, frozen=True):
-    """A head: its features, and the learning rates that are mixed."""
+    """A head: its features, and the learning rates that are mixed.
+
+    `base` names an input with edges, such as the bin of a hazard: each of its buckets has a base rate of its own, and
+    the models learn only what goes beyond it. Else there is one base rate.
+    """
 
     spec: Spec
     rates: tuple[float, ...] = (0.1, 0.03)
     l2: float = 0.0
+    base: str = ""
 
 
 class HeadLearner:
@@ -61,6 +70,8 @@ class HeadLearner:
         self._losses = [0.0] * (len(head.rates) + 1)
         self._mix = [1.0 / len(self._losses)] * len(self._losses)
         self.priors = Priors(self.spec)
+        self._base_place, self._base_edges = _bucketed(head)
+        self._bases = [(0.0, 0.0)] * (len(self._base_edges) + 1)
         self._hits, self._weight = 0.0, 0.0
         self._window: deque[tuple[float, float, float, float]] = deque(maxlen=WINDOW)
         self._calibration = 1.0, 0.0
@@ -82,12 +93,15 @@ class HeadLearner:
             return False
         label, weight = example.label, example.weight
         row = self._row(example.inputs, self.priors.of(example.site))
-        logits = self._logits(row)
+        bucket = self._bucket(example.inputs)
+        logits = self._logits(row, bucket)
         logit = sum(share * one for share, one in zip(self._mix, logits, strict=True))
         self._watch(logit, label, weight)
         self._weigh(logits, label)
         for model in self._models:
             model.learn_one(row, label, weight)
+        hits, total = self._bases[bucket]
+        self._bases[bucket] = hits + weight * label, total + weight
         self._hits += weight * label
         self._weight += weight
         self.priors.learn(example)
@@ -98,7 +112,8 @@ class HeadLearner:
         """What the head would say now, uncalibrated."""
         columns = self.spec.columns(inputs, self.priors.of(site))
         row = {**self._scaler.transform_one(dict(enumerate(columns.numbers))), **self._ones(columns.cells)}
-        return sum(share * one for share, one in zip(self._mix, self._logits(row), strict=True))
+        logits = self._logits(row, self._bucket(inputs))
+        return sum(share * one for share, one in zip(self._mix, logits, strict=True))
 
     def snapshot(self, at: int) -> Snapshot:
         """All that was learned, as the next version. `at` is the time of the log, epoch milliseconds."""
@@ -106,7 +121,8 @@ class HeadLearner:
         quality = self._quality()
         width, cells = len(self.spec.numbers), len(self.spec.cells)
         weights, ones = [0.0] * width, [0.0] * cells
-        intercept = self._mix[-1] * self._base()
+        base = self._base()
+        intercept = base if self.head.base else self._mix[-1] * base
         for share, model in zip(self._mix, self._models, strict=False):
             learned = model.weights
             intercept += share * learned.get(_BIAS, 0.0)
@@ -114,6 +130,10 @@ class HeadLearner:
                 weights[place] += share * learned.get(place, 0.0)
             for cell in range(cells):
                 ones[cell] += share * learned.get(width + cell, 0.0)
+        if self.head.base:
+            first = self.spec.cells.index((self.head.base,))
+            for bucket in range(len(self._bases)):
+                ones[first + bucket] += self._base_of(bucket) - base
         return Snapshot(
             format=snapshots.FORMAT,
             head=self.spec.head,
@@ -147,7 +167,7 @@ class HeadLearner:
             means=[float(self._scaler.means[place]) for place in range(width)],
             variances=[float(self._scaler.vars[place]) for place in range(width)],
             losses=self._losses,
-            base=(self._hits, self._weight),
+            bases=[(self._hits, self._weight), *self._bases],
             calibration=self._calibration,
             priors=self.priors.state(),
             window=window.tobytes(),
@@ -158,9 +178,10 @@ class HeadLearner:
     @classmethod
     def resumed(cls, head: HeadSpec, state: State) -> "HeadLearner":
         """A learner that goes on from a state. Raises StateError where it is of other features or models."""
-        if state.spec != head.spec.hash or len(state.experts) != len(head.rates):
-            raise StateError(f"the state of {state.head} is of other features or models: it learns anew")
         learner = cls(head)
+        alike = len(state.experts) == len(head.rates) and len(state.bases) == 1 + len(learner._bases)
+        if state.spec != head.spec.hash or not alike:
+            raise StateError(f"the state of {state.head} is of other features or models: it learns anew")
         for model, expert in zip(learner._models, state.experts, strict=True):
             model.optimizer.g2.update(expert.g2)
             learner._restore(model, expert.weights)
@@ -170,7 +191,7 @@ class HeadLearner:
             learner._scaler.vars[place] = state.variances[place]
         learner._losses = list(state.losses)
         learner._remix()
-        learner._hits, learner._weight = state.base
+        (learner._hits, learner._weight), *learner._bases = state.bases
         learner._calibration = state.calibration
         learner.priors = Priors(head.spec, state.priors)
         rows = np.frombuffer(state.window, dtype=np.float64).reshape(-1, 4)
@@ -199,16 +220,29 @@ class HeadLearner:
         ones[_BIAS] = 1.0
         return ones
 
-    def _logits(self, row: dict[int, float]) -> list[float]:
+    def _bucket(self, inputs: Inputs) -> int:
+        return bisect_right(self._base_edges, inputs[self._base_place])
+
+    def _logits(self, row: dict[int, float], bucket: int) -> list[float]:
+        base = self._base_of(bucket)
         logits = []
         for model in self._models:
+            model.intercept = base if self.head.base else 0.0
             chance = model.predict_proba_one(row)[True]
             logits.append(_logit(chance))
-        logits.append(self._base())
+        logits.append(base)
         return logits
 
     def _base(self) -> float:
         return _logit((self._hits + 0.5) / (self._weight + 1.0))
+
+    def _base_of(self, bucket: int) -> float:
+        """The base rate's logit in a bucket, shrunk to that of the head."""
+        if not self.head.base:
+            return self._base()
+        hits, weight = self._bases[bucket]
+        rate = (self._hits + 0.5) / (self._weight + 1.0)
+        return _logit((hits + _SHRINK * rate) / (weight + _SHRINK))
 
     def _watch(self, logit: float, label: int, weight: float) -> None:
         slope, shift = self._calibration
@@ -252,6 +286,14 @@ class HeadLearner:
         )
 
 
+def _bucketed(head: HeadSpec) -> tuple[int, tuple[float, ...]]:
+    """Place and edges of the input that parts the base rate; the first input with no edges where none does."""
+    if not head.base:
+        return 0, ()
+    place = head.spec.places[head.base]
+    return place, head.spec.inputs[place].edges
+
+
 class _AdaGrad(optim.AdaGrad):
     """River's AdaGrad, the learning rate read once a step instead of once a column: half the time of a step."""
 
@@ -264,7 +306,7 @@ class _AdaGrad(optim.AdaGrad):
 
 
 def _model(rate: float, l2: float) -> linear_model.LogisticRegression:
-    """The intercept is a column like the others, so that it learns at AdaGrad's rate."""
+    """The bias is a column like the others, so that it learns at AdaGrad's rate; the intercept is given."""
     return linear_model.LogisticRegression(optimizer=_AdaGrad(rate), l2=l2, intercept_lr=0.0)
 
 

@@ -18,7 +18,11 @@ class Expert(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """A head's learner between two examples. `window` holds rows of (logit, chance, label, weight) as 64-bit floats."""
+    """A head's learner between two examples.
+
+    `bases`: weight of the positive labels and of all, of the head and then of each bucket of its base rate. `window`
+    holds rows of (logit, chance, label, weight) as 64-bit floats.
+    """
 
     format: int
     head: str
@@ -31,7 +35,7 @@ class State(Struct, frozen=True):
     means: list[float]
     variances: list[float]
     losses: list[float]
-    base: tuple[float, float]
+    bases: list[tuple[float, float]]
     calibration: tuple[float, float]
     priors: dict[str, list[tuple[float, float]]]
     window: bytes
