@@ -43,7 +43,7 @@ _BIAS = -1
 _LARGEST = 1e3
 
 _SHRINK = 1.0
-"""Examples that the rate of the whole head counts for in the base rate of a bucket."""
+"""Examples that the rate of the bucket before counts for in the base rate of a bucket."""
 
 
 class HeadSpec(Struct, frozen=True):
@@ -237,12 +237,16 @@ class HeadLearner:
         return _logit((self._hits + 0.5) / (self._weight + 1.0))
 
     def _base_of(self, bucket: int) -> float:
-        """The base rate's logit in a bucket, shrunk to that of the head."""
+        """The base rate's logit in a bucket, shrunk to that of the bucket before; the first to that of the head.
+
+        The labels of a long bin come late: until then its neighbour is the best guess.
+        """
         if not self.head.base:
             return self._base()
-        hits, weight = self._bases[bucket]
         rate = (self._hits + 0.5) / (self._weight + 1.0)
-        return _logit((hits + _SHRINK * rate) / (weight + _SHRINK))
+        for hits, weight in self._bases[: bucket + 1]:
+            rate = (hits + _SHRINK * rate) / (weight + _SHRINK)
+        return _logit(rate)
 
     def _watch(self, logit: float, label: int, weight: float) -> None:
         slope, shift = self._calibration
