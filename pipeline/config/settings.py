@@ -94,7 +94,7 @@ class WorkerSettings(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=1_000_000,
-            description="Decoded profiles kept in memory, in bytes of their stored size, over all partitions.",
+            description="Profiles kept in memory, in bytes, over all partitions.",
         ),
     ] = 64_000_000
     stall_timeout: Annotated[
@@ -111,6 +111,7 @@ class MetricsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ingest_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the ingest; 0: off.")] = 0
     worker_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the worker; 0: off.")] = 0
     serve_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of serve; 0: off.")] = 0
+    learner_port: Annotated[int, Meta(ge=0, le=65_535, description="Port of the learner; 0: off.")] = 0
     stalled_after: Annotated[
         Millis, Meta(description="/healthz fails where the process's loop has not turned for this long.")
     ] = Millis(60_000)

@@ -1,7 +1,11 @@
-"""The engine of one partition of the log: frames in, and at a commit the changed rows and outputs of all of them."""
+"""The engine of one partition of the log: frames in, and at a commit the changed rows and outputs of all of them.
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+The events of a frame are folded person by person: a customer is decoded, changed and encoded again once a frame, while
+it lies in the processor's cache. Between frames customers are kept as bytes: decoded ones take seven times the memory.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec import json, msgpack
@@ -28,7 +32,7 @@ from pipeline.log.rows import (
     Row,
     SourceResetRow,
 )
-from pipeline.state.codec import MAX_VALUE_BYTES, decode_customer, encode_customer
+from pipeline.state.codec import MAX_VALUE_BYTES, decode_customer, encode_customer, next_due_of
 from pipeline.state.customer import NEVER, Customer, snapshot
 from pipeline.state.partition import (
     CLOCK_KEY,
@@ -94,7 +98,7 @@ class PartitionEngine:
             self._set_namespace(msgpack.decode(stored, type=NamespaceRow))
         self._live = True
         self._mode = ""
-        self._dirty: dict[str, Customer] = {}
+        self._dirty: dict[str, bytes] = {}
         self._reserved: dict[bytes, bytes] = {}
         self._outputs: list[Output] = []
         self._rejects: list[Reject] = []
@@ -107,6 +111,7 @@ class PartitionEngine:
         frame = decode_frame(data)
         self._begin(offset, frame)
         highs = self.position.highs
+        people: defaultdict[str, list[Row]] = defaultdict(list)
         for row in frame.rows:
             source, place = row.source, (row.offset, row.sub)
             if source in highs and place <= highs[source]:
@@ -114,9 +119,12 @@ class PartitionEngine:
                 continue
             highs[source] = place
             if row.person:
-                self._fold_person(row)
-            else:
-                self._fold_broadcast(row)
+                people[row.person].append(row)
+                continue
+            self._fold_people(people)
+            people.clear()
+            self._fold_broadcast(row)
+        self._fold_people(people)
         if frame.beats:
             self._beat(frame)
         if frame.marks:
@@ -127,10 +135,9 @@ class PartitionEngine:
     def take(self) -> Batch:
         """Hand over what the frames since the last call changed. The caller commits it as a whole, or starts anew."""
         rows = list(self._reserved.items())
-        for person, customer in self._dirty.items():
-            value = encode_customer(customer)
+        for person, value in self._dirty.items():
             rows.append((person.encode(), value))
-            self._cache.put(person, customer, len(value))
+            self._cache.put(person, value)
         effective = bool(rows or self._outputs or self._rejects)
         self.position.timers = len(self._timers)
         self.position.engine = ENGINE_VERSION
@@ -160,44 +167,55 @@ class PartitionEngine:
 
     # -- people --------------------------------------------------------------------------------------------------
 
-    def _customer(self, person: str) -> Customer | None:
-        found = self._dirty.get(person)
-        if found is None and (found := self._cache.get(person)) is None:
-            data = self._load(person.encode())
-            if data is not None:
-                found = decode_customer(data)  # kept in the cache when it is written, as it mostly is
-        return found
+    def _value(self, person: str) -> bytes | None:
+        found = self._dirty.get(person) or self._cache.get(person)
+        return found or self._load(person.encode())  # kept in the cache when it is written, as it mostly is
 
-    def _fold_person(self, row: Row) -> None:
-        """Fold an event into a copy of its customer: whatever is raised costs this event only."""
-        person, event = row.person, row.event
-        before = self._dirty.get(person) or self._customer(person)
-        customer = Customer() if before is None else snapshot(before)
-        name = site_of(person)
-        site = self._sites.get(name) or self._site(name)
+    def _fold_people(self, people: Mapping[str, list[Row]]) -> None:
+        """Fold the events of each person, in the order in which people first appear."""
+        for person, rows in people.items():
+            before = self._value(person)
+            customer = Customer() if before is None else decode_customer(before)
+            known = customer.next_due
+            name = site_of(person)
+            site = self._sites.get(name) or self._site(name)
+            changed = False
+            for row in rows:
+                kept = snapshot(customer)
+                if self._fold_event(person, customer, row, site):
+                    changed = True
+                else:
+                    customer = kept
+            if changed:
+                self.position.rows += before is None
+                self._dirty[person] = encode_customer(customer)
+                due = customer.next_due
+                if due and (due != known or due <= self.clock.now):  # else it is set, or rang and was put aside
+                    self._timers.set(person, due)
+
+    def _fold_event(self, person: str, customer: Customer, row: Row, site: SiteNow) -> bool:
+        """Fold an event into its customer. Whatever is raised costs this event only; False where it has no effect."""
+        event = row.event
         try:
             folded = fold(customer, person, event, site)  # type: ignore[arg-type]  # rows with a person hold these
             if isinstance(folded, str):
                 self._discarded[row.source, folded] += 1
                 if folded != NO_CONSENT:
-                    return
+                    return False
                 folded = forbid(customer, event, site)  # type: ignore[arg-type]
             if type(event) is not Click and (size := len(encode_customer(customer))) > MAX_VALUE_BYTES:
                 raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"the profile would have {size} bytes")
-            outputs = self._write(person, customer, folded, site, row.ts) if folded else []
+            if folded:
+                self._outputs += self._write(person, customer, folded, site, row.ts)
         except RefusedError as error:
             self._reject(row, error.reason, str(error))
-            return
+            return False
         except Exception as error:  # noqa: BLE001  # the stream goes on, the event is kept in rejects
             self._reject(row, RejectReason.FOLD_ERROR, f"{type(error).__name__} in the fold of {type(event).__name__}")
-            return
+            return False
         if type(event) is MessageRow:
             self._messages[event.channel, event.report] += 1
-        if before is None:
-            self.position.rows += 1
-            self._change(person, customer, outputs, NEVER)
-        else:
-            self._change(person, customer, outputs, before.next_due)
+        return True
 
     def _write(
         self, person: str, customer: Customer, verdicts: list[Verdict], site: SiteNow, caused_at: int
@@ -207,15 +225,6 @@ class PartitionEngine:
             if len(output.value) > MAX_OUTPUT_BYTES:
                 raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"an output would have {len(output.value)} bytes")
         return outputs
-
-    def _change(self, person: str, customer: Customer, outputs: list[Output], known: int) -> None:
-        """Keep a changed customer, and set the timer where it is not `known` already, or rang and was put aside."""
-        self._dirty[person] = customer
-        if outputs:
-            self._outputs += outputs
-        due = customer.next_due
-        if due and (due != known or due <= self.clock.now):
-            self._timers.set(person, due)
 
     def _reject(self, row: Row, reason: RejectReason, detail: str) -> None:
         self._discarded[row.source, reason.value] += 1
@@ -238,32 +247,36 @@ class PartitionEngine:
 
     def _fire(self, now: int) -> None:
         """Wake all who are due, in the order of `(due, person)`."""
-        due: list[tuple[int, str, Customer]] = []
+        due: list[tuple[int, str, bytes]] = []
         for person in self._timers.pop_due(now):
-            customer = self._customer(person)
-            if customer is None or not customer.next_due:
+            value = self._value(person)
+            if value is None or not (at := next_due_of(value)):
                 continue
-            if customer.next_due > now:
-                self._timers.set(person, customer.next_due)
+            if at > now:
+                self._timers.set(person, at)
             else:
-                due.append((customer.next_due, person, customer))
-        due.sort(key=lambda entry: entry[:2])
-        for _, person, customer in due:
-            self._wake(person, customer, now)
+                due.append((at, person, value))
+        due.sort()
+        for _, person, value in due:
+            self._wake(person, value, now)
 
-    def _wake(self, person: str, before: Customer, now: int) -> None:
+    def _wake(self, person: str, before: bytes, now: int) -> None:
         name = site_of(person)
         site = self._site(name)
-        customer = snapshot(before)
+        customer = decode_customer(before)
         try:
             outputs = self._write(person, customer, settle(customer, person, site), site, 0)
         except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
             self._discarded[NO_SOURCE, RejectReason.TIMER_ERROR.value] += 1
-            customer = snapshot(before)
-            customer.next_due, outputs = 0, []
-        if outputs or customer != before:
-            self._change(person, customer, outputs, NEVER)
-        if 0 < customer.next_due <= now:
+            customer = decode_customer(before)
+            customer.next_due, outputs = NEVER, []
+        value, due = encode_customer(customer), customer.next_due
+        if outputs or value != before:
+            self._dirty[person] = value
+            self._outputs += outputs
+            if due:
+                self._timers.set(person, due)
+        if NEVER < due <= now:
             self._hold(name, person, lapse(customer, site))
 
     def _hold(self, site: str, person: str, end: int) -> None:
@@ -278,8 +291,8 @@ class PartitionEngine:
             sites[news.site] = flow.beat(sites.get(news.site, SiteFlow()), news)
             if self._held.get(news.site) and not self._site(news.site).orders_silent():
                 for person in self._held.pop(news.site):
-                    if (customer := self._customer(person)) is not None and customer.next_due:
-                        self._timers.set(person, customer.next_due)
+                    if (value := self._value(person)) is not None and (due := next_due_of(value)):
+                        self._timers.set(person, due)
 
     # -- what holds for everybody --------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-ENGINE_VERSION = "2"
-"""Version of what the fold decides and how it writes it. It changes with any change of an output's bytes."""
+ENGINE_VERSION = "3"
+"""Version of what the fold decides and how it writes it. It changes with any change of outputs' bytes or order."""
 
 
 class Kind(StrEnum):

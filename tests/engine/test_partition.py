@@ -85,6 +85,17 @@ def test_what_may_be_a_duplicate_too_old_to_tell_is_counted_and_not_used() -> No
     assert shop.discarded["too_late"] == 3
 
 
+def test_a_frame_is_folded_person_by_person_in_the_order_in_which_they_appear() -> None:
+    shop = Shop(ONE_STEP)
+    for person in (ANN, BOB):
+        shop.tell(word(-60, True), add(0), person=person)
+    shop.clock(30)
+    shop.said()
+    shop.frame(shop.row(click(31), BOB), shop.row(order(32), ANN), shop.row(order(33), BOB))
+    told = [(decision["customer_id"], decision["reason"]) for decision in shop.decisions()]
+    assert told == [("bob", "ordered"), ("ann", "ordered")]
+
+
 # --- one bad event
 
 
@@ -112,6 +123,25 @@ def test_an_event_that_makes_the_fold_raise_goes_to_rejects_and_the_stream_goes_
     assert reject.refused_by.startswith("engine ")
     shop.tell(click(3))
     assert shop.customer().seen == at(3)
+
+
+def test_an_event_that_raises_costs_neither_the_event_before_it_nor_the_one_after_it_in_its_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handler = intake.HANDLERS[Click]
+
+    def poisoned(customer: Customer, person: str, event: Any, site: Any) -> str | None:
+        refusal = handler(customer, person, event, site)
+        if event.id == "poison":
+            raise KeyError("no such thing")
+        return refusal
+
+    monkeypatch.setitem(intake.HANDLERS, Click, poisoned)
+    shop = Shop(ONE_STEP)
+    clicks = click(1, channel="web"), click(2, event_id="poison", channel="app"), click(3, channel="till")
+    shop.frame(*(shop.row(event) for event in clicks))
+    assert [reject.offset for reject in shop.rejects] == [2]
+    assert (shop.customer().channels, shop.customer().channel) == ({"web": at(1)}, "till")
 
 
 def test_a_trigger_that_raises_costs_the_event_too(monkeypatch: pytest.MonkeyPatch) -> None:
