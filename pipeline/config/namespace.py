@@ -28,18 +28,23 @@ class Mode(StrEnum):
 CLOCKED_SOURCES = ("shop.clicks", "shop.carts", "shop.orders", "shop.customers", "shop.messages")
 """The engine's clock is the minimum over the partitions of these."""
 
-BROADCAST_SOURCES = ("shop.catalog", "pipeline.control")
+MODELS = "pipeline.models"
+"""What was learned: snapshots of the heads, and what the learner keeps for itself. One partition, compacted."""
+
+BROADCAST_SOURCES = ("shop.catalog", "pipeline.control", MODELS)
 """Copied to every partition of the log; they do not hold the clock back."""
 
 HISTORY = "shop.history"
 """What happened before the pipeline was there, imported: old events of people. They do not tell the time."""
 
 PERSON_SOURCES = (*CLOCKED_SOURCES, HISTORY)
-SOURCES = (*CLOCKED_SOURCES, *BROADCAST_SOURCES, HISTORY)
+SOURCES = (*CLOCKED_SOURCES, "shop.catalog", "pipeline.control", HISTORY, MODELS)
 """A new one goes to the end: the places of the others are stored in state."""
 
 LOG = "pipeline.log"
 CHANGELOG = "pipeline.changelog"
+EXAMPLES = "pipeline.examples"
+"""Predictions with what came of them, for the learner; partitioned as the log."""
 DECISIONS = "decisions"
 REJECTS = "rejects"
 ECHO = "echo"
@@ -109,5 +114,5 @@ def with_all_sources(namespace: Namespace) -> Namespace:
 
 
 def source_partitions(topic: str, partitions: int) -> int:
-    """Partitions of a source topic: one for the control topic, whose order matters, else the namespace's count."""
-    return 1 if topic == "pipeline.control" else partitions
+    """Partitions of a topic: one for the control topic and the models, whose order matters, else the namespace's."""
+    return 1 if topic in ("pipeline.control", MODELS) else partitions

@@ -4,16 +4,21 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from pipeline.config.namespace import HISTORY, PERSON_SOURCES, SOURCES, Namespace, SourcePartition
+from pipeline.config.namespace import HISTORY, MODELS, PERSON_SOURCES, SOURCES, Namespace, SourcePartition
 from pipeline.events.clock import Clock
 from pipeline.ingest.control import route_control
+from pipeline.ingest.models import route_model
 from pipeline.ingest.route import Echoed, Routed, Router
 from pipeline.log.frames import FORMAT, Beat, Frame, FrameKind, Mark, encode_frame, encode_rows
+from pipeline.log.models import is_for_the_log
 from pipeline.log.persons import partition_of
 from pipeline.log.rejects import RefusedError, Reject, RejectReason, cut
 from pipeline.log.rows import OrderNews, OrderRow, ProductRow, Row
 
 ACTIVITY = ("shop.clicks", "shop.carts")
+CONTROL = "pipeline.control"
+KINDS = {"shop.catalog": FrameKind.PRODUCT, CONTROL: FrameKind.CONTROL, MODELS: FrameKind.MODEL}
+"""Of the frames that every partition gets."""
 
 
 class Record(Protocol):
@@ -70,7 +75,7 @@ class Framer:
         self._mode = namespace.mode.value
         self._refused_by = f"ingest {version}"
         self._reject_bytes = reject_bytes
-        self._routers = {topic: Router(topic, namespace.mode) for topic in SOURCES if topic != "pipeline.control"}
+        self._routers = {topic: Router(topic, namespace.mode) for topic in SOURCES if topic not in (CONTROL, MODELS)}
 
     def frame(self, polled: Iterable[tuple[int, list[Record]]], now: int | None) -> Framed:
         """Frame the records of each source id. `now`, epoch milliseconds, bounds record times; None in a replay."""
@@ -84,9 +89,8 @@ class Framer:
             if topic in PERSON_SOURCES:
                 self._people(source, records, now, out, framed, flows)
             else:
-                kind = FrameKind.PRODUCT if topic == "shop.catalog" else FrameKind.CONTROL
-                broadcast.setdefault(kind, []).extend(self._broadcast(source, records, now, framed))
-        for kind in sorted(broadcast, reverse=True):  # control before products
+                broadcast.setdefault(KINDS[topic], []).extend(self._broadcast(source, records, now, framed))
+        for kind in sorted(broadcast, reverse=True):  # control before products, models before both
             for data in encode_rows(kind, self._mode, broadcast[kind]) if broadcast[kind] else ():
                 framed.frames.extend((p, data) for p in range(partitions))
         for partition, rows in enumerate(out):
@@ -150,7 +154,11 @@ class Framer:
         for record in records:
             time = record.timestamp if now is None or record.timestamp < now else now
             try:
-                if topic == "pipeline.control":
+                if topic == MODELS:
+                    if is_for_the_log(record.key):
+                        yield Row(source, record.offset, 0, time, "", route_model(record.key, record.value))
+                    continue
+                if topic == CONTROL:
                     control = route_control(record.key, record.value, record.offset, self._namespace)
                     yield Row(source, record.offset, 0, time, "", control)
                     continue

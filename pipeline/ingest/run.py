@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -15,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from pipeline.config.errors import UserError
-from pipeline.config.namespace import ECHO, ECHO_SOURCE, LOG, REJECTS, SOURCES, Mode, Namespace
+from pipeline.config.namespace import ECHO, ECHO_SOURCE, LOG, MODELS, REJECTS, SOURCES, Mode, Namespace
 from pipeline.config.settings import Settings
 from pipeline.ingest.framing import Framed, Framer
 from pipeline.ingest.metrics import IngestMetrics
@@ -78,6 +79,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._held_back: set[int] = set()
         self._written: dict[TopicPartition, int] = {}
         self._settled: dict[TopicPartition, int] = {}
+        self._settled_models = 0
         self._ticked = self._committed = 0.0
         self._joined = self._has_ticked = False
         self._first: TopicPartition | None = None
@@ -161,6 +163,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._metrics.rebalanced()
         self._first = next((tp for tp in assigned if tp.topic.endswith(".pipeline.control")), None)
         self._watermarks.keep({self._ids[tp] for tp in assigned})
+        self._settled_models = 0
         self._settled.clear()  # another process may have committed more since
         try:
             await self._check_sources(assigned)
@@ -253,6 +256,19 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._has_ticked = self._joined
         self._settled |= self._written
         self._written.clear()
+        await self._settle_models()
+
+    async def _settle_models(self) -> None:
+        """The learner writes in transactions: past the mark at their end, which no poll returns, all is read.
+
+        What was polled before has been acknowledged, so here a position is one in the log.
+        """
+        models = TopicPartition(self._namespace.topic(MODELS), 0)
+        if models in self._consumer.assignment():
+            with suppress(IllegalStateError):  # a rebalance took it meanwhile
+                position = await self._consumer.position(models)
+                if position > self._settled_models:
+                    self._settled[models] = self._settled_models = position
 
     async def _peers_behind(self, own: set[int]) -> dict[int, int]:
         """The sources that other processes read and are behind with, with the time up to which they have read them."""

@@ -8,8 +8,10 @@ from typing import NamedTuple
 from pipeline.config.namespace import (
     CHANGELOG,
     ECHO,
+    EXAMPLES,
     HISTORY,
     LOG,
+    MODELS,
     OUTPUTS,
     REJECTS,
     SOURCES,
@@ -18,19 +20,20 @@ from pipeline.config.namespace import (
 )
 
 CONTROL = "pipeline.control"
-SHOP_SOURCES = tuple(topic for topic in SOURCES if topic not in (CONTROL, HISTORY))
+SHOP_SOURCES = tuple(topic for topic in SOURCES if topic not in (CONTROL, HISTORY, MODELS))
 
 
 class Process(StrEnum):
     """Whoever has a user of its own in Kafka."""
 
     ADMIN = "admin"
-    """`pipeline topics`, `policy publish`, `rejects replay`, `send`, `replay`, `import`: whoever runs the pipeline."""
+    """`pipeline topics`, `policy publish`, `models pin`, `rejects replay`, `send`, `replay`, `import`: the operator."""
     INGEST = "ingest"
     WORKER = "worker"
+    LEARNER = "learner"
     SERVE = "serve"
     READER = "reader"
-    """`pipeline status`, `why`, `verify`, `tail`, `doctor`, `rejects list`, `policy show`: sees all."""
+    """`pipeline status`, `why`, `verify`, `tail`, `doctor`, `rejects list`, `models list`, `policy show`: sees all."""
     SHOP = "shop"
     """The shop's producers."""
     SENDER = "sender"
@@ -100,9 +103,15 @@ def grants(namespace: str, process: Process) -> list[Grant]:
             return [
                 *(topic(name, read) for name in (CONTROL, LOG)),
                 topic(CHANGELOG, read, write),
-                *(topic(name, write) for name in (*OUTPUTS, REJECTS)),
+                *(topic(name, write) for name in (*OUTPUTS, EXAMPLES, REJECTS)),
                 group("worker", read),
                 Grant(Resource.TRANSACTIONAL_ID, f"{namespace}-worker-", (write,), prefixed=True),
+            ]
+        case Process.LEARNER:
+            return [
+                *(topic(name, read) for name in (CONTROL, EXAMPLES)),
+                topic(MODELS, read, write),
+                Grant(Resource.TRANSACTIONAL_ID, f"{namespace}-learner", (write,)),
             ]
         case Process.SERVE:
             return [*(topic(name, read) for name in (CONTROL, CHANGELOG, *triggers)), group("serve", read)]

@@ -55,11 +55,8 @@ def plan(namespace: Namespace, topics: TopicSettings) -> list[TopicSpec]:
     retention = int(topics.retention) if namespace.mode is Mode.LIVE else -1
     deleted = {"cleanup.policy": "delete", "retention.ms": str(retention)}
     compacted = {"cleanup.policy": "compact"}
-    changelog = compacted | {
-        "segment.bytes": str(64 * 1024 * 1024),
-        "max.compaction.lag.ms": str(24 * HOUR_MS),
-        "delete.retention.ms": str(CHANGELOG_DELETE_RETENTION_MS),
-    }
+    rolling = compacted | {"segment.bytes": str(64 * 1024 * 1024), "max.compaction.lag.ms": str(24 * HOUR_MS)}
+    changelog = rolling | {"delete.retention.ms": str(CHANGELOG_DELETE_RETENTION_MS)}
     common = {
         "message.timestamp.type": "CreateTime",
         "unclean.leader.election.enable": "false",
@@ -75,19 +72,27 @@ def plan(namespace: Namespace, topics: TopicSettings) -> list[TopicSpec]:
         )
 
     return [
-        *(spec(source, _source_configs(source, deleted, compacted), SOURCE_MESSAGE_BYTES) for source in names.SOURCES),
+        *(
+            spec(source, _source_configs(source, deleted, compacted, rolling), SOURCE_MESSAGE_BYTES)
+            for source in names.SOURCES
+        ),
         spec(names.LOG, deleted, MESSAGE_BYTES),
         spec(names.CHANGELOG, changelog, MESSAGE_BYTES),
+        spec(names.EXAMPLES, deleted, MESSAGE_BYTES),
         *(spec(output, deleted, MESSAGE_BYTES) for output in names.OUTPUTS),
         spec(names.REJECTS, deleted, MESSAGE_BYTES),
         spec(names.ECHO, deleted, MESSAGE_BYTES),
     ]
 
 
-def _source_configs(source: str, stream: dict[str, str], compacted: dict[str, str]) -> dict[str, str]:
-    """History is kept for ever: an import looks there for what has been imported before."""
+def _source_configs(
+    source: str, stream: dict[str, str], compacted: dict[str, str], rolling: dict[str, str]
+) -> dict[str, str]:
+    """History is kept for ever: an import looks there for what has been imported before. Models change all the time."""
     if source == names.HISTORY:
         return stream | {"retention.ms": "-1"}
+    if source == names.MODELS:
+        return rolling
     return compacted if source in names.BROADCAST_SOURCES else stream
 
 

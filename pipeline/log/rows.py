@@ -183,8 +183,16 @@ class SourceResetRow(Struct, frozen=True, array_like=True, tag=10, gc=False):
     offset: int
 
 
+class ModelRow(Struct, frozen=True, array_like=True, tag=11, gc=False):
+    """The snapshot to score a head with from this row on, as `pipeline.scoring.snapshot` encodes it."""
+
+    head: str
+    version: int
+    body: bytes
+
+
 PersonEvent = Click | CartRow | OrderRow | ConsentRow | IdentifyRow | MessageRow
-BroadcastEvent = ProductRow | PolicyRow | NamespaceRow | SourceResetRow
+BroadcastEvent = ProductRow | PolicyRow | NamespaceRow | SourceResetRow | ModelRow
 
 
 class Row(Struct, frozen=True, array_like=True, gc=False):

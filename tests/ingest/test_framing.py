@@ -10,8 +10,11 @@ from pipeline.config.namespace import Mode, SourcePartition, new_namespace
 from pipeline.config.policy import Policy, decode_policy, encode_policy, policy_version
 from pipeline.ingest.framing import Framed, Framer
 from pipeline.log.frames import MAX_FRAME_BYTES, Beat, Frame, FrameKind, Mark, decode_frame
+from pipeline.log.models import pin_key, served_key, state_key, version_key
 from pipeline.log.persons import partition_of
-from pipeline.log.rows import NamespaceRow, PolicyRow, ProductRow, SourceResetRow
+from pipeline.log.rows import ModelRow, NamespaceRow, PolicyRow, ProductRow, SourceResetRow
+from pipeline.scoring import snapshot as snapshots
+from pipeline.scoring.snapshot import Snapshot, encode_snapshot
 from tests.engine.harness import Record
 
 NOW = 1_700_000_000_000
@@ -25,6 +28,7 @@ def source(topic: str, partition: int = 0) -> int:
 
 CLICKS, CARTS, ORDERS = source("shop.clicks"), source("shop.carts", 1), source("shop.orders")
 CATALOG, CONTROL, HISTORY = source("shop.catalog"), source("pipeline.control"), source("shop.history")
+MODELS = source("pipeline.models")
 
 
 def body(kind: str, who: str = "ann", **more: Any) -> bytes:
@@ -161,6 +165,39 @@ def test_control_records_that_make_no_sense_are_refused() -> None:
         "invalid",
         "invalid",
     ]
+
+
+def model(head: str, version: int = 7, weights: int = 2) -> bytes:
+    ones = [1.0] * weights
+    return encode_snapshot(
+        Snapshot(snapshots.FORMAT, head, version, "spec", 200, NOW, 0.5, ones, ones, ones, [], (1.0, 0.0), {})
+    )
+
+
+def test_the_snapshot_that_is_served_goes_to_every_partition_and_what_the_learner_keeps_for_itself_to_none() -> None:
+    body = model("intent")
+    own = [version_key("intent", 7), state_key("intent", 0), state_key("intent", 1), pin_key("intent"), b"/position"]
+    records = [Record(offset, NOW, key, b"its own") for offset, key in enumerate(own)]
+    records.append(Record(9, NOW, served_key("intent"), body))
+    got = framed({MODELS: records})
+    assert [(p, frame.kind) for p, frame in frames(got)] == [(p, FrameKind.MODEL) for p in range(3)]
+    assert {frame.rows for _, frame in frames(got)} == {((row := frames(got)[0][1].rows[0]),)}
+    assert (row.source, row.offset, row.person, row.event) == (MODELS, 9, "", ModelRow("intent", 7, body))
+    assert (got.rejects, got.received, got.discarded) == ([], {}, {})
+
+
+def test_a_model_that_is_none_is_refused() -> None:
+    bad = [
+        Record(0, NOW, b"intent", b"\xc1"),
+        Record(1, NOW, b"cart", model("intent")),
+        Record(2, NOW, b"intent", None),
+        Record(3, NOW, None, model("intent")),
+        Record(4, NOW, b"intent", model("intent", weights=20_000)),
+    ]
+    got = framed({MODELS: bad})
+    assert got.frames == []
+    assert [r.reason for r in got.rejects] == ["invalid", "invalid", "empty", "invalid", "too_large"]
+    assert got.discarded.total() == 5
 
 
 def test_a_tick_says_marks_and_beats() -> None:

@@ -52,19 +52,21 @@ async def send(settings: Settings, topic: str, value: bytes, key: bytes | None =
 
 
 def test_the_plan_has_every_topic_of_the_namespace_under_its_prefix() -> None:
-    wanted = [*SOURCES, "pipeline.log", "pipeline.changelog", *OUTPUTS, "rejects", "echo"]
+    wanted = [*SOURCES, "pipeline.log", "pipeline.changelog", "pipeline.examples", *OUTPUTS, "rejects", "echo"]
     assert sorted(planned()) == sorted(f"shop-a.{name}" for name in wanted)
 
 
-def test_every_topic_has_the_partitions_of_the_namespace_but_the_control_topic_has_one() -> None:
+def test_every_topic_has_the_partitions_of_the_namespace_but_control_topic_and_models_have_one() -> None:
     partitions = {name: spec.partitions for name, spec in planned(partitions=6).items()}
     assert partitions.pop("shop-a.pipeline.control") == 1
+    assert partitions.pop("shop-a.pipeline.models") == 1
     assert set(partitions.values()) == {6}
 
 
 def test_what_is_looked_up_by_key_is_compacted_and_what_is_a_stream_is_deleted() -> None:
     compacted = {name for name, spec in planned().items() if spec.configs["cleanup.policy"] == "compact"}
-    assert compacted == {"shop-a.pipeline.changelog", "shop-a.pipeline.control", "shop-a.shop.catalog"}
+    names = ("pipeline.changelog", "pipeline.control", "pipeline.models", "shop.catalog")
+    assert compacted == {f"shop-a.{name}" for name in names}
 
 
 def test_a_live_namespace_keeps_streams_for_the_retention_but_history_and_the_other_modes_for_ever() -> None:
@@ -114,13 +116,13 @@ def test_apply_gives_a_namespace_of_an_earlier_release_the_topics_and_sources_th
 ) -> None:
     settings = settings_of(partitions=2)
     whole = asyncio.run(apply(settings, Mode.LIVE)).namespace
-    later = [whole.topic("shop.history"), whole.topic(OUTPUTS[0])]
-    earlier = msgspec.structs.replace(whole, sources=whole.sources[:-2])
+    later = [whole.topic("pipeline.models"), whole.topic("shop.history"), whole.topic(OUTPUTS[0])]
+    earlier = msgspec.structs.replace(whole, sources=whole.sources[:-3])
     asyncio.run(delete(settings, later))
     asyncio.run(send(settings, whole.topic(CONTROL), msgspec.json.encode(earlier), key=b"namespace"))
     with pytest.raises(UserError, match="run `pipeline topics apply"):
         asyncio.run(require_topics(settings, earlier, SOURCES))
-    with pytest.raises(UserError, match=f"topic {later[1]} does not exist: run `pipeline topics apply"):
+    with pytest.raises(UserError, match=f"topic {later[-1]} does not exist: run `pipeline topics apply"):
         asyncio.run(verify(settings))
     applied = asyncio.run(apply(settings, Mode.LIVE))
     assert sorted(applied.created) == sorted(later)
@@ -145,10 +147,11 @@ def test_the_namespace_record_says_mode_partitions_and_every_source_partition(se
     namespace = asyncio.run(read_namespace(settings))
     assert (namespace.name, namespace.mode, namespace.partitions) == (settings.namespace.name, Mode.REPLAY, 2)
     assert namespace.sources[:2] == (SourcePartition("shop.clicks", 0), SourcePartition("shop.clicks", 1))
-    assert namespace.sources[-3:] == (
+    assert namespace.sources[-4:] == (
         SourcePartition("pipeline.control", 0),
         SourcePartition("shop.history", 0),
         SourcePartition("shop.history", 1),
+        SourcePartition("pipeline.models", 0),
     )
 
 

@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from msgspec.structs import replace
 
 from pipeline.config.errors import UserError
-from pipeline.config.namespace import CLOCKED_SOURCES, SOURCES, Mode
+from pipeline.config.namespace import CLOCKED_SOURCES, MODELS, SOURCES, Mode
 from pipeline.config.settings import Settings
 from pipeline.events.click import PageView
 from pipeline.kafka.clients import reader
@@ -34,7 +34,7 @@ async def read_all(settings: Settings) -> Partitions:
         places = [
             TopicPartition(f"{settings.namespace.name}.{topic}", p)
             for topic in SOURCES
-            if topic != "pipeline.control"
+            if topic not in ("pipeline.control", MODELS)
             for p in range(settings.topics.partitions)
         ]
         consumer.assign(places)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.namespace import LOG, OUTPUTS, REJECTS, Mode, new_namespace
+from pipeline.config.namespace import LOG, MODELS, OUTPUTS, REJECTS, Mode, new_namespace
 from pipeline.config.settings import TopicSettings
 from pipeline.kafka.acls import CONTROL, Operation, Process, Resource, commands, grants
 from pipeline.kafka.topics import plan
@@ -36,6 +36,10 @@ def test_only_workers_decide(output: str) -> None:
 def test_only_the_admin_puts_a_policy_in_force_and_makes_topics() -> None:
     assert those_who_may(Operation.WRITE, f"eu.{CONTROL}") == {Process.ADMIN}
     assert those_who_may(Operation.CREATE, "eu.anything") == {Process.ADMIN}
+
+
+def test_only_the_learner_and_the_admin_say_what_scores() -> None:
+    assert those_who_may(Operation.WRITE, f"eu.{MODELS}") == {Process.LEARNER, Process.ADMIN}
 
 
 def test_a_shop_reads_nothing() -> None:
