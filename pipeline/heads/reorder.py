@@ -1,0 +1,219 @@
+"""Reorder hazard: when will this customer buy again?
+
+A day of purchases starts the clock at its end; orders of one day are one purchase. One prediction is made of what is
+known then, for each bin of the silence that follows. A bin that ends in silence is 0, the bin of the next purchase 1,
+and either can be learned at the bin's end, not before. So a customer may have predictions of several purchases that
+wait for their bins to end.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.heads.labelled import Labelled
+from pipeline.scoring.features import Input, Inputs, Prior, Ratio, Shrunk, Spec
+from pipeline.scoring.hazard import DAY, REORDER_EDGES, due_after, survival
+
+MAX_PENDING = 8
+"""Predictions of a customer that wait; a purchase that finds so many is not predicted, whatever comes of it."""
+
+BINS = len(REORDER_EDGES)
+
+_BEGINS = (0, *REORDER_EDGES[:-1])
+_FAR = 3_650 * DAY
+
+
+class Facts(Struct, frozen=True, array_like=True, gc=False):
+    """What is known of a customer at a purchase. Times are milliseconds, money is minor units.
+
+    `days` counts purchase days, `span` is from the first to the last. `gap` is between the last two, `pace` a mean of
+    the gaps in which each counts half as much as all after it. `value` and `items` are of the last day, `spent` and
+    `bought` of all.
+    """
+
+    days: int = 0
+    span: int = 0
+    gap: int = 0
+    pace: int = 0
+    value: int = 0
+    items: int = 0
+    spent: int = 0
+    bought: int = 0
+
+
+class Prediction(Struct, frozen=True, array_like=True, gc=False):
+    """What was known at a purchase, until the bins of the silence after it have ended.
+
+    `made_at` is the time of the day's last order, `begin` the end of that day. `bin` is the next to end; `silence` is
+    when the next purchase came, milliseconds after `begin`, -1 while it has not. `version` is that of the snapshot.
+    """
+
+    id: str
+    made_at: int
+    begin: int
+    facts: Facts
+    bin: int = 0
+    silence: int = -1
+    version: int = 0
+
+
+class Memory(Struct, frozen=True, array_like=True, gc=False):
+    """What the head keeps of a customer. `day_end` is the end of the last purchase day, 0 for none yet."""
+
+    day_end: int = 0
+    facts: Facts = Facts()
+    pending: tuple[Prediction, ...] = ()
+
+
+SPEC = Spec(
+    "reorder",
+    1,
+    (
+        Input("bin", "bin {} of the silence", edges=tuple(range(1, BINS)), scaled=False),
+        Input("begin", "silent for {} days", DAY),
+        Input("width", "within {} days", DAY),
+        Input("days", "bought on {} days", edges=(2, 3, 4, 6, 10)),
+        Input("span", "{} days from first to last purchase", DAY, scaled=False),
+        Input("gaps", "{} gaps between purchases", scaled=False),
+        Input("age", "customer for {} days", DAY),
+        Input("gap", "{} days between the last two purchases", DAY),
+        Input("pace", "lately {} days between purchases", DAY),
+        Input("value", "last purchase worth {}", 100.0),
+        Input("items", "{} items in the last purchase"),
+        Input("spent", "{} spent in all", 100.0),
+        Input("bought", "{} items in all"),
+    ),
+    (Shrunk("interval", "every {} days", "span", "gaps", 2.0, "gap", share=False, unit=DAY),),
+    (
+        Ratio(
+            "lateness",
+            "silent for {} times the usual gap",
+            "begin",
+            "interval",
+            edges=(0.125, 0.25, 0.5, 1.0, 2.0, 4.0),
+        ),
+    ),
+    crosses=(("bin", "days"), ("lateness", "days")),
+    priors=(Prior("gap", "gap", 60.0 * DAY),),
+)
+
+
+def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, items: int, version: int = 0) -> Memory:
+    """Take an order. `prediction` names what it may begin, `day_end` is the end of the order's day, of the customer's zone.
+
+    An order of the last purchase day is part of that purchase; so is one of an earlier day that was read late.
+    """
+    facts = memory.facts
+    spent, bought = facts.spent + max(value, 0), facts.bought + max(items, 0)
+    if memory.day_end and day_end <= memory.day_end:
+        last = day_end == memory.day_end
+        facts = replace(
+            facts,
+            value=facts.value + max(value, 0) * last,
+            items=facts.items + max(items, 0) * last,
+            spent=spent,
+            bought=bought,
+        )
+        pending = memory.pending
+        if last and pending and pending[-1].begin == day_end:
+            newest = pending[-1]
+            pending = (*pending[:-1], replace(newest, made_at=max(at, newest.made_at), facts=facts))
+        return Memory(memory.day_end, facts, pending)
+    gap = day_end - memory.day_end if memory.day_end else 0
+    facts = Facts(
+        facts.days + 1,
+        facts.span + gap,
+        gap,
+        (facts.pace + gap) // 2 if facts.days > 1 else gap,
+        max(value, 0),
+        max(items, 0),
+        spent,
+        bought,
+    )
+    pending = memory.pending
+    if pending and pending[-1].silence < 0:
+        newest = pending[-1]
+        pending = (*pending[:-1], replace(newest, silence=max(at - newest.begin, 0)))
+    if len(pending) < MAX_PENDING:
+        pending = (*pending, Prediction(prediction, at, day_end, facts, version=version))
+    return Memory(day_end, facts, pending)
+
+
+def inputs(facts: Facts, place: int) -> Inputs:
+    """What the head looks at for a bin of the silence after a purchase."""
+    begin = _BEGINS[place]
+    return (
+        place,
+        begin,
+        REORDER_EDGES[place] - begin,
+        facts.days,
+        facts.span,
+        max(facts.days - 1, 0),
+        facts.span + begin,
+        facts.gap,
+        facts.pace,
+        facts.value,
+        facts.items,
+        facts.spent,
+        facts.bought,
+    )
+
+
+def next_label(memory: Memory) -> int:
+    """The time of the log at which a label becomes known, 0 for none."""
+    return min([one.begin + REORDER_EDGES[one.bin] for one in memory.pending], default=0)
+
+
+def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
+    """The labels of all bins that have ended up to `clock`, by when they ended; everything before it has been read."""
+    if not memory.pending or next_label(memory) > clock:
+        return memory, ()
+    known: list[Labelled] = []
+    left: list[Prediction] = []
+    for one in memory.pending:
+        place, bought = one.bin, False
+        while not bought and place < BINS and one.begin + REORDER_EDGES[place] <= clock:
+            edge = REORDER_EDGES[place]
+            bought = 0 <= one.silence < edge
+            at = one.begin + edge
+            row = inputs(one.facts, place)
+            known.append(Labelled(one.id, place, one.made_at, at, row, int(bought), 1.0, None, one.version))
+            place += 1
+        if not bought and place < BINS:
+            left.append(replace(one, bin=place))
+    known.sort(key=_moment)
+    return replace(memory, pending=tuple(left)), tuple(known)
+
+
+def silence_of(memory: Memory, at: int) -> int:
+    """Milliseconds since the end of the last purchase day."""
+    return max(at - memory.day_end, 0)
+
+
+def within(hazards: Sequence[float], silence: int, horizon: int) -> float:
+    """P(order within `horizon` milliseconds | silent for `silence`). After the last bin its hazard goes on."""
+    return 1.0 - survival(_EDGES, _lengthened(hazards), silence, horizon)
+
+
+def due(memory: Memory, hazards: Sequence[float], at: int) -> int | None:
+    """When the chance that the customer is still silent, given the silence so far, first falls under one half."""
+    after = due_after(REORDER_EDGES, hazards, silence_of(memory, at))
+    return None if after is None else memory.day_end + after
+
+
+def churn_risk(hazards: Sequence[float], silence: int) -> float:
+    """P(no order within a year | silent for `silence`)."""
+    return 1.0 - within(hazards, silence, REORDER_EDGES[-1])
+
+
+_EDGES = (*REORDER_EDGES, _FAR)
+
+
+def _lengthened(hazards: Sequence[float]) -> tuple[float, ...]:
+    bins = (_FAR - REORDER_EDGES[-1]) / (REORDER_EDGES[-1] - REORDER_EDGES[-2])
+    return (*hazards, 1.0 - (1.0 - hazards[-1]) ** bins)
+
+
+def _moment(labelled: Labelled) -> tuple[int, int]:
+    return labelled.at, labelled.made_at
