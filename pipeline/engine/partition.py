@@ -17,21 +17,26 @@ from pipeline.engine import flow
 from pipeline.engine.cache import Cache
 from pipeline.engine.fold import fold, forbid, lapse, settle
 from pipeline.engine.intake import NO_CONSENT
+from pipeline.engine.models import scorer_of
 from pipeline.engine.outputs import MAX_OUTPUT_BYTES, Origin, Output, write
 from pipeline.engine.refusals import refusal
 from pipeline.engine.timers import Timers
+from pipeline.heads.table import SPECS
 from pipeline.log.frames import Frame, decode_frame
 from pipeline.log.persons import site_of
 from pipeline.log.rejects import RefusedError, Reject, RejectReason
 from pipeline.log.rows import (
     Click,
     MessageRow,
+    ModelRow,
     NamespaceRow,
     PolicyRow,
     ProductRow,
     Row,
     SourceResetRow,
 )
+from pipeline.scoring.scorer import Scorer
+from pipeline.scoring.snapshot import SnapshotError
 from pipeline.state.codec import MAX_VALUE_BYTES, decode_customer, encode_customer, next_due_of
 from pipeline.state.customer import NEVER, Customer, snapshot
 from pipeline.state.partition import (
@@ -45,6 +50,7 @@ from pipeline.state.partition import (
     decode_clock,
     decode_position,
     encode,
+    model_key,
     product_key,
 )
 from pipeline.triggers.contract import ENGINE_VERSION, Kind
@@ -105,6 +111,10 @@ class PartitionEngine:
         self._discarded: Counter[tuple[int, str]] = Counter()
         self._messages: Counter[tuple[str, int]] = Counter()
         self._events = 0
+        self._models: dict[str, Scorer] = {}
+        for head in SPECS:
+            if (stored := load(model_key(head))) is not None:
+                self._set_model(msgpack.decode(stored, type=ModelRow))
 
     def apply(self, offset: int, data: bytes) -> None:
         """Fold the frame at `offset`. Raises FrameError where it cannot be read; nothing has changed then."""
@@ -366,6 +376,9 @@ class PartitionEngine:
         elif isinstance(event, NamespaceRow):
             self._set_namespace(event)
             self._reserved[NAMESPACE_KEY] = encode(event)
+        elif isinstance(event, ModelRow):
+            if self._set_model(event):
+                self._reserved[model_key(event.head)] = encode(event)
         elif isinstance(event, SourceResetRow):
             self.position.highs.pop(event.source, None)
 
@@ -375,6 +388,15 @@ class PartitionEngine:
             for person in people:
                 self._timers.set(person, self.clock.now)
         self._held.clear()
+
+    def _set_model(self, row: ModelRow) -> bool:
+        """Score a head with this snapshot from now on; one that must not be scored with leaves the last good one."""
+        try:
+            self._models[row.head] = scorer_of(row)
+        except SnapshotError as error:
+            self._note(f"model_{error.reason}")
+            return False
+        return True
 
     def _set_namespace(self, row: NamespaceRow) -> None:
         self._namespace = json.decode(row.body, type=Namespace)

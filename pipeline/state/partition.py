@@ -9,6 +9,7 @@ CLOCK_KEY = b"\0clock"
 POLICY_KEY = b"\0policy"
 NAMESPACE_KEY = b"\0namespace"
 PRODUCT_PREFIX = b"\0product|"
+MODEL_PREFIX = b"\0model/"
 
 FORMAT = 1
 
@@ -67,3 +68,8 @@ def decode_clock(data: bytes) -> Clock:
 def product_key(site: str, sku: str) -> bytes:
     """Key of a product's row."""
     return PRODUCT_PREFIX + f"{site}|{sku}".encode()
+
+
+def model_key(head: str) -> bytes:
+    """Key of the row of the snapshot that a head is scored with."""
+    return MODEL_PREFIX + head.encode()
