@@ -26,12 +26,13 @@ class Priors:
         places = self._spec.places
         for number, prior in enumerate(self._spec.priors):
             value = example.inputs[places[prior.of]] if prior.of else float(example.label)
-            if prior.of and value <= 0:
+            count = example.inputs[places[prior.per]] if prior.per else 1.0
+            if count <= 0 or (prior.of and not prior.per and value <= 0):
                 continue
             for site in {ANY_SITE: None, example.site: None}:
                 if site in sums:
                     total, weight = sums[site][number]
-                    sums[site][number] = total + value * example.weight, weight + example.weight
+                    sums[site][number] = total + value * example.weight, weight + count * example.weight
         self._known.clear()
 
     def of(self, site: str) -> Shop:

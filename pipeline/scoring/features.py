@@ -65,13 +65,15 @@ class Ratio(Struct, frozen=True):
 class Prior(Struct, frozen=True):
     """A number of the shop: the mean of an input over the examples that have one, or of the label where `of` is empty.
 
-    `start` holds until examples come, and weighs as much as `weight` of them.
+    With `per` it is a rate: the sum of `of` over the sum of `per`, such as orders a visit. `start` holds until examples
+    come, and weighs as much as `weight` of them, or as a sum of `per` so large.
     """
 
     name: str
     of: str
     start: float
     weight: float = 20.0
+    per: str = ""
 
 
 class Columns(Struct, frozen=True, gc=False):

@@ -1,0 +1,270 @@
+"""Cart hazard: will this cart be ordered in the next bin of its silence, untouched? And when is it time to speak.
+
+A touch of a cart starts the clock. As the silence reaches each bin, a prediction is made of what is known then. An
+order within the bin makes it 1, a bin survived 0; either can be learned at the bin's end, not before: else what is sold
+would be known earlier than what is not. A cart that is touched again, emptied or written to tells nothing of its bin:
+the prediction is dropped, and only a touch starts anew.
+"""
+
+from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.heads.labelled import Labelled
+from pipeline.scoring.features import Input, Inputs, Prior, Shrunk, Spec
+from pipeline.scoring.hazard import CART_EDGES, DAY, HOUR, MINUTE
+
+VISIT_GAP = 30 * MINUTE
+"""Milliseconds of silence after which the next event begins another visit."""
+
+MAX_WAITING = 8
+"""Orders of a person in bins that have not ended. A touch that finds so many is not predicted, whatever comes of it."""
+
+LEAST_CHANCE = 0.02
+"""Floor of the chance that a cart was left alone: no example weighs more than fifty."""
+
+SOONEST, LATEST = 15 * MINUTE, 24 * HOUR
+"""Silence, in milliseconds, before which nothing is said, and at which it is in any case."""
+
+THETA = 0.02
+"""Chance of an untouched order in the next bin, at which waiting for it is no longer worth it."""
+
+ENOUGH_LABELS = 2_000
+"""Labels under which the chances are not relied upon: with an order in 1 to 3 % of the bins, some 20 to 60 orders."""
+
+SPEC = Spec(
+    "cart",
+    1,
+    (
+        Input("bin", "step {} of the silence", edges=tuple(range(1, len(CART_EDGES))), scaled=False),
+        Input("age", "cart opened {} hours ago", HOUR, edges=(HOUR, DAY, 3 * DAY)),
+        Input("views", "{} products looked at since the cart was touched", edges=(1, 3, 10)),
+        Input("looks", "{} looks at what is in the cart since it was touched", edges=(1, 2)),
+        Input("idle", "nothing done for {} minutes", MINUTE, edges=(MINUTE, 10 * MINUTE, HOUR)),
+        Input("since", "{} days since the last order", DAY, edges=(1, DAY)),
+        Input("orders", "{} orders", scaled=False),
+        Input("visits", "{} visits", scaled=False),
+        Input("touches", "carts touched {} times", scaled=False),
+        Input("carts", "{} carts", scaled=False),
+        Input("bought", "{} carts ordered", scaled=False),
+    ),
+    shrunk=(
+        Shrunk(
+            "touch_rate", "{} orders each time a cart is touched", "bought", "touches", 5.0, "per_touch", share=True
+        ),
+        Shrunk("cart_rate", "{} orders a cart", "bought", "carts", 2.0, "per_cart", share=True),
+        Shrunk("visit_rate", "{} orders a visit", "orders", "visits", 5.0, "per_visit", share=False),
+    ),
+    crosses=(("bin", "views"), ("bin", "idle")),
+    priors=(
+        Prior("per_touch", "bought", 0.1, per="touches"),
+        Prior("per_cart", "bought", 0.25, per="carts"),
+        Prior("per_visit", "orders", 0.05, per="visits"),
+    ),
+)
+
+
+class Prediction(Struct, frozen=True, array_like=True, gc=False):
+    """The prediction of the bin that the silence is in. All fields as in `Labelled`."""
+
+    id: str
+    bin: int
+    made_at: int
+    inputs: Inputs
+    weight: float = 1.0
+    served: float | None = None
+    version: int = 0
+
+
+class Memory(Struct, frozen=True, array_like=True, gc=False):
+    """What is kept of one person. Times are epoch milliseconds, 0 for never.
+
+    `seen` is the newest event. Of the cart, if there is one: when it was `opened` and last `touched`; `views` of
+    products since then, and `looks`, those of what is in the cart. Of all the past: `visits`, `orders` and the time of
+    the last, `carts` opened, how often they were touched, and how many were `bought`. `open` is the present prediction,
+    `waiting` are those whose outcome is there, in the order of their bins' ends, which have not been learned.
+    """
+
+    seen: int = 0
+    opened: int = 0
+    touched: int = 0
+    views: int = 0
+    looks: int = 0
+    visits: int = 0
+    orders: int = 0
+    ordered_at: int = 0
+    carts: int = 0
+    touches: int = 0
+    bought: int = 0
+    open: Prediction | None = None
+    waiting: tuple[Labelled, ...] = ()
+
+
+def inputs(memory: Memory, at: int, number: int) -> Inputs:
+    """What is known of a cart at `at`, where the bin of that number begins."""
+    return (
+        number,
+        max(at - memory.opened, 0),
+        memory.views,
+        memory.looks,
+        max(at - memory.seen, 0),
+        max(at - memory.ordered_at, 0) if memory.ordered_at else 0,
+        memory.orders,
+        memory.visits,
+        memory.touches,
+        memory.carts,
+        memory.bought,
+    )
+
+
+def viewed(memory: Memory, at: int) -> Memory:
+    """Take a view of a product, or whatever else a person does that touches no cart."""
+    memory = _reached(memory, at)
+    return replace(memory, seen=max(at, memory.seen), visits=_visits(memory, at), views=memory.views + 1)
+
+
+def viewed_carted(memory: Memory, at: int) -> Memory:
+    """Take a view of a product that is in the cart."""
+    memory = viewed(memory, at)
+    return replace(memory, looks=memory.looks + 1)
+
+
+def carted(memory: Memory, at: int, prediction: str) -> Memory:
+    """Take a change that leaves something in the cart: it opens or touches it. `prediction` is its id."""
+    memory = _reached(memory, at)
+    at = max(at, memory.seen)
+    new = not memory.opened
+    memory = replace(
+        memory,
+        seen=at,
+        opened=at if new else memory.opened,
+        touched=at,
+        views=0,
+        looks=0,
+        visits=_visits(memory, at),
+        carts=memory.carts + new,
+        touches=memory.touches + 1,
+        open=None,
+    )
+    if sum(one.at > at for one in memory.waiting) >= MAX_WAITING:
+        return memory
+    return replace(memory, open=Prediction(prediction, 0, at, inputs(memory, at, 0)))
+
+
+def emptied(memory: Memory, at: int) -> Memory:
+    """Take a change that leaves nothing in the cart."""
+    memory = _reached(memory, at)
+    return replace(
+        memory, seen=max(at, memory.seen), visits=_visits(memory, at), opened=0, touched=0, views=0, looks=0, open=None
+    )
+
+
+def ordered(memory: Memory, at: int) -> Memory:
+    """Take an order: it closes the cart, and is the outcome of the bin that it falls into."""
+    memory = _reached(memory, at)
+    at = max(at, memory.seen)
+    waiting = memory.waiting
+    if memory.open is not None:
+        waiting = (*waiting, _labelled(memory, memory.open, 1))
+    return replace(
+        memory,
+        seen=at,
+        opened=0,
+        touched=0,
+        views=0,
+        looks=0,
+        visits=_visits(memory, at),
+        orders=memory.orders + 1,
+        ordered_at=at,
+        bought=memory.bought + (memory.opened > 0),
+        open=None,
+        waiting=waiting,
+    )
+
+
+def censored(memory: Memory, at: int) -> Memory:
+    """A message was sent about the cart, or it may not be spoken of any more: its silence is no longer its own."""
+    memory = _reached(memory, at)
+    return memory if memory.open is None else replace(memory, open=None)
+
+
+def spared(memory: Memory, chance: float) -> Memory:
+    """The cart was left alone, by holdout or delay, when that had this chance: from here on it stands for others."""
+    if memory.open is None:
+        return memory
+    weight = min(memory.open.weight / max(chance, LEAST_CHANCE), 1 / LEAST_CHANCE)
+    return replace(memory, open=replace(memory.open, weight=weight))
+
+
+def served(memory: Memory, logit: float, version: int) -> Memory:
+    """Note what a snapshot says of the open prediction."""
+    if memory.open is None:
+        return memory
+    return replace(memory, open=replace(memory.open, served=logit, version=version))
+
+
+def next_label(memory: Memory) -> int:
+    """The time of the log at which a label becomes known, and the next bin begins; 0 for none."""
+    ends = [one.at for one in memory.waiting]
+    if memory.open is not None:
+        ends.append(memory.touched + CART_EDGES[memory.open.bin])
+    return min(ends, default=0)
+
+
+def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
+    """The labels of all bins that have ended up to `clock`, by when they ended; everything before it has been read."""
+    memory = _reached(memory, clock)
+    known = tuple(one for one in memory.waiting if one.at <= clock)
+    if not known:
+        return memory, ()
+    left = tuple(one for one in memory.waiting if one.at > clock)
+    return replace(memory, waiting=left), tuple(sorted(known, key=_moment))
+
+
+class Timing(Enum):
+    """What the hazard says of a cart's first message."""
+
+    FIXED_STEPS = "fixed_steps"
+    """Too few labels: the policy's fixed steps hold."""
+    WAIT = "wait"
+    FIRE = "fire"
+
+
+def timing(number: int, chance: float | None, labels: int, theta: float = THETA) -> Timing:
+    """Whether to speak where the bin of that number begins.
+
+    `chance` is that of an untouched order in it, None where there is no model; `labels` is how many that has learned.
+    It fires at the first edge at which `chance` is at most `theta`, of the
+    edges from SOONEST on; at LATEST in any case.
+    """
+    if chance is None or labels < ENOUGH_LABELS:
+        return Timing.FIXED_STEPS
+    silence = CART_EDGES[number - 1] if number else 0
+    if silence < SOONEST:
+        return Timing.WAIT
+    return Timing.FIRE if silence >= LATEST or chance <= theta else Timing.WAIT
+
+
+def _reached(memory: Memory, clock: int) -> Memory:
+    """Begins the bins that the silence has reached; those that it has left are survived."""
+    while (present := memory.open) is not None and clock >= memory.touched + CART_EDGES[present.bin]:
+        end, following = memory.touched + CART_EDGES[present.bin], present.bin + 1
+        successor = None
+        if following < len(CART_EDGES):
+            successor = Prediction(present.id, following, end, inputs(memory, end, following), present.weight)
+        memory = replace(memory, open=successor, waiting=(*memory.waiting, _labelled(memory, present, 0)))
+    return memory
+
+
+def _labelled(memory: Memory, one: Prediction, label: int) -> Labelled:
+    end = memory.touched + CART_EDGES[one.bin]
+    return Labelled(one.id, one.bin, one.made_at, end, one.inputs, label, one.weight, one.served, one.version)
+
+
+def _visits(memory: Memory, at: int) -> int:
+    return memory.visits + (at - memory.seen >= VISIT_GAP)
+
+
+def _moment(labelled: Labelled) -> tuple[int, int]:
+    return labelled.at, labelled.made_at
