@@ -34,12 +34,13 @@ def recent_items(who: Person) -> list[str]:
 
 def own_items(memory: Memory, who: Person, may: May) -> list[str]:
     """What the person touched before: by how much, how lately, and whether it is of the category of now."""
-    names = reversed(who.items)
-    category = _category(memory, next(names))
+    latest_first = reversed(who.items.items())
+    category = _category(memory, next(latest_first)[0])
     scores: dict[str, float] = {}
-    for rank, name in enumerate(names, 2):
-        same = category is not None and _category(memory, name) == category
-        scores[name] = who.items[name] * (SAME_CATEGORY if same else 1) / rank
+    for rank, (name, touches) in enumerate(latest_first, 2):
+        item = memory.items.get(name)
+        same = item is not None and item.category == category
+        scores[name] = touches * (SAME_CATEGORY if same else 1) / rank
     return _best(scores, may)
 
 
@@ -91,12 +92,13 @@ def _category(memory: Memory, name: str) -> str | None:
 
 
 def _best_of_now(memory: Memory, now: str, scores: dict[str, int], may: May) -> list[str]:
-    scores.pop(now, None)
-    if (category := _category(memory, now)) is not None:
-        for name in scores:
-            if _category(memory, name) == category:
-                scores[name] *= SAME_CATEGORY
-    return _best({name: score for name, score in scores.items() if name in memory.items}, may)
+    category = _category(memory, now)
+    items = memory.items
+    of_now: dict[str, int] = {}
+    for name, score in scores.items():
+        if name != now and (item := items.get(name)) is not None:
+            of_now[name] = score * SAME_CATEGORY if item.category == category else score
+    return _best(of_now, may)
 
 
 def _best(scores: Mapping[str, float], may: May) -> list[str]:

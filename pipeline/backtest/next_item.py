@@ -1,0 +1,282 @@
+"""The next-item head over a click log: suggest, look what comes, learn; beside four baselines on the same queries.
+
+Each interaction with another item than the person's last one is a query; a reload of the same is none. Of the log by
+rows the last 60 % are scored, evenly thinned to MOST_QUERIES. Three questions, each with its own lists:
+
+- repeats: the item that comes, among all but the last one;
+- novel: queries whose item is new to the person but known to the shop, among what is new to the person. It is the
+  headline where at least ENOUGH_KNOWN of the items that are new to their person are known to the shop;
+- category: the category that comes at a switch, beside the person's recent ones.
+
+Intervals are 95 %, by bootstrap over persons, and paired where they are of a difference.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from time import perf_counter, thread_time_ns
+from typing import Any, NamedTuple
+
+import numpy as np
+from msgspec import Struct, field
+from numpy.typing import NDArray
+
+from pipeline.backtest import next_item_baselines as baselines
+from pipeline.backtest.clicklog import Interaction, read_clicklog
+from pipeline.backtest.result import Gate, Result
+from pipeline.learning.quality import interval
+from pipeline.next_item.memory import Memory, Touch, observe
+from pipeline.next_item.suggest import suggest
+from pipeline.replay.rows import Action
+
+SCORED = 0.6
+MOST_QUERIES = 50_000
+ITEMS = 20
+CATEGORIES = 5
+ENOUGH_KNOWN = 0.25
+MRR_MARGIN = 0.005
+MOST_MICROSECONDS = 1_000
+
+HEAD = "head"
+_KEPT = (Action.ADD, Action.WISH)
+_PROTOCOLS = ("repeats", "novel", "category")
+_ROUNDS = 1_000
+
+
+class _Scores(Struct):
+    """Of one question: who asked when, and by each ranking one over the rank of what came, 0 where it is not there."""
+
+    person: list[int] = field(default_factory=list)
+    at: list[int] = field(default_factory=list)
+    found: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, person: int, at: int, target: str, lists: dict[str, list[str]]) -> None:
+        self.person.append(person)
+        self.at.append(at)
+        for name, items in lists.items():
+            found = 1 / (items.index(target) + 1) if target in items else 0.0
+            self.found.setdefault(name, []).append(found)
+
+
+class _Timing(Struct):
+    query_cpu: list[int] = field(default_factory=list)
+    query: list[float] = field(default_factory=list)
+    observe_cpu: int = 0
+
+
+class _Run(Struct):
+    """Everything of a run: the memories of the head, what the baselines know, and the scores."""
+
+    items: Memory = field(default_factory=Memory)
+    categories: Memory = field(default_factory=Memory)
+    of_items: baselines.Baselines = field(default_factory=baselines.Baselines)
+    recent: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Of each person the categories, the latest last."""
+    scores: dict[str, _Scores] = field(default_factory=lambda: {name: _Scores() for name in _PROTOCOLS})
+    timing: _Timing = field(default_factory=_Timing)
+    numbers: dict[str, int] = field(default_factory=dict)
+    unknown: int = 0
+    """Queries whose item nobody had touched before."""
+
+
+class _Difference(NamedTuple):
+    value: float
+    low: float
+    high: float
+
+
+def run(path: Path) -> Result:
+    """Run the head and its baselines over a log of a shape of `clicklog`. Raises UserError where it cannot be read."""
+    began = perf_counter()
+    log = read_clicklog(path)
+    rows = log.interactions
+    state = _Run()
+    first = round(len(rows) * (1 - SCORED))
+    step = max(1, (len(rows) - first) // MOST_QUERIES)
+    for number, row in enumerate(rows):
+        if number >= first and (number - first) % step == 0:
+            _ask(state, row)
+        _learn(state, row)
+    metrics, anchors, gates = _judge(state)
+    metrics["shape"] = log.shape
+    return Result("next-item", len(rows), perf_counter() - began, log.skipped, metrics, anchors, gates)
+
+
+def _learn(state: _Run, row: Interaction) -> None:
+    touch = Touch.KEPT if row.kind in _KEPT else Touch.LOOKED
+    began = thread_time_ns()
+    observe(state.items, row.person, row.item, row.category, touch, row.at)
+    state.timing.observe_cpu += thread_time_ns() - began
+    baselines.learn(state.of_items, row.person, row.item, row.at)
+    if row.category:
+        observe(state.categories, row.person, row.category, "", touch, row.at)
+        recent = state.recent.setdefault(row.person, {})
+        recent.pop(row.category, None)
+        recent[row.category] = None
+
+
+def _ask(state: _Run, row: Interaction) -> None:
+    visit = state.of_items.visits.get(row.person)
+    if visit is None:
+        return
+    person = state.numbers.setdefault(row.person, len(state.numbers))
+    if row.item != next(reversed(visit.items)):
+        _ask_item(state, row, person, visit.items)
+    recent = state.recent.get(row.person, {})
+    if row.category and recent and row.category != next(reversed(recent)):
+        lists = {
+            HEAD: _suggested(state.categories, row.person, CATEGORIES, _any),
+            "recent": list(islice(reversed(recent), 1, 1 + CATEGORIES)),
+        }
+        state.scores["category"].add(person, row.at, row.category, lists)
+
+
+def _ask_item(state: _Run, row: Interaction, person: int, touched: dict[str, None]) -> None:
+    ranked = {name: list(ranking) for name, ranking in baselines.rank(state.of_items, row.person).items()}
+    began, cpu = perf_counter(), thread_time_ns()
+    suggested = _suggested(state.items, row.person, ITEMS, _any)
+    state.timing.query_cpu.append(thread_time_ns() - cpu)
+    state.timing.query.append(perf_counter() - began)
+    lists = {HEAD: suggested, **{name: ranking[:ITEMS] for name, ranking in ranked.items()}}
+    state.scores["repeats"].add(person, row.at, row.item, lists)
+    if row.item in touched:
+        return
+    if row.item not in state.of_items.touches:
+        state.unknown += 1
+        return
+
+    def new(item: str) -> bool:
+        return item not in touched
+
+    lists = {name: list(islice(filter(new, ranking), ITEMS)) for name, ranking in ranked.items() if name != "own"}
+    lists[HEAD] = _suggested(state.items, row.person, ITEMS, new)
+    state.scores["novel"].add(person, row.at, row.item, lists)
+
+
+def _any(_: str) -> bool:
+    return True
+
+
+def _suggested(memory: Memory, person: str, k: int, may: Callable[[str], bool]) -> list[str]:
+    return [suggestion.item for suggestion in suggest(memory, person, k, may)]
+
+
+def _judge(state: _Run) -> tuple[dict[str, Any], dict[str, Any], list[Gate]]:
+    repeats, novel, category = (state.scores[name] for name in _PROTOCOLS)
+    new = len(novel.at) + state.unknown
+    known = len(novel.at) / new if new else 0.0
+    enough = known >= ENOUGH_KNOWN
+    figures = {
+        name: _figures(scores, CATEGORIES if name == "category" else ITEMS) for name, scores in state.scores.items()
+    }
+    headline = "novel" if enough else "repeats"
+    cpu = np.array(state.timing.query_cpu or [0]) / 1_000
+    wall = np.array(state.timing.query or [0.0]) * 1e6
+    metrics: dict[str, Any] = {
+        "headline": headline,
+        **figures[headline].get(HEAD, {}),
+        **{name: {"queries": len(state.scores[name].at), **found.get(HEAD, {})} for name, found in figures.items()},
+        "new_items_known": round(known, 4),
+        "halves": {name: _halves(scores) for name, scores in state.scores.items()},
+        "query_cpu_us_p50": round(float(np.percentile(cpu, 50)), 1),
+        "query_cpu_us_p99": round(float(np.percentile(cpu, 99)), 1),
+        "query_wall_us_p99": round(float(np.percentile(wall, 99)), 1),
+        "observe_cpu_us_mean": round(state.timing.observe_cpu / max(1, state.items.touches) / 1_000, 2),
+        "memory_bytes": {"items": _bytes(state.items), "categories": _bytes(state.categories)},
+    }
+    anchors = {name: {other: f for other, f in found.items() if other != HEAD} for name, found in figures.items()}
+    gates = [*_repeat_gates(repeats), *(_novel_gates(novel) if enough else ()), *_category_gates(category)]
+    p99 = metrics["query_cpu_us_p99"]
+    gates.append(Gate("CPU of a query at p99, us", p99, MOST_MICROSECONDS, p99 <= MOST_MICROSECONDS))
+    return metrics, anchors, gates
+
+
+def _repeat_gates(scores: _Scores) -> Iterator[Gate]:
+    if scores.at:
+        yield _above("repeats: recall@20 above own items", _difference(scores, "own", _hits))
+        yield _above("repeats: MRR@20 within .005 of own items", _difference(scores, "own", _reciprocals), -MRR_MARGIN)
+
+
+def _novel_gates(scores: _Scores) -> Iterator[Gate]:
+    for other in ("popularity", "covisit", "vsknn"):
+        yield _above(f"novel: recall@20 above {other}", _difference(scores, other, _hits))
+        yield _above(f"novel: MRR@20 above {other}", _difference(scores, other, _reciprocals))
+
+
+def _category_gates(scores: _Scores) -> Iterator[Gate]:
+    if scores.at:
+        yield _above("category: recall@5 at a switch above the recent ones", _difference(scores, "recent", _hits))
+
+
+def _above(name: str, found: _Difference, limit: float = 0.0) -> Gate:
+    """A gate on a difference: its lower bound is above the limit."""
+    return Gate(name, found.value, limit, found.low > limit, found.low, found.high)
+
+
+def _hits(found: list[float]) -> NDArray[np.float64]:
+    return (np.array(found) > 0).astype(np.float64)
+
+
+def _reciprocals(found: list[float]) -> NDArray[np.float64]:
+    return np.array(found)
+
+
+def _difference(scores: _Scores, other: str, of: Callable[[list[float]], NDArray[np.float64]]) -> _Difference:
+    return _mean(scores, of(scores.found[HEAD]) - of(scores.found[other]))
+
+
+def _mean(scores: _Scores, values: NDArray[np.float64]) -> _Difference:
+    groups = np.array(scores.person)
+    low, high = interval(groups, lambda rows: float(values[rows].mean()), _ROUNDS)
+    return _Difference(*(round(number, 4) for number in (float(values.mean()), low, high)))
+
+
+def _figures(scores: _Scores, k: int) -> dict[str, dict[str, float]]:
+    """By ranking recall and mean reciprocal rank among the first k, with the interval of each."""
+    figures: dict[str, dict[str, float]] = {}
+    for name, found in scores.found.items():
+        figures[name] = {}
+        for measure, of in ((f"recall_at_{k}", _hits), (f"mrr_at_{k}", _reciprocals)):
+            value, low, high = _mean(scores, of(found))
+            figures[name] |= {measure: value, f"{measure}_low": low, f"{measure}_high": high}
+    return figures
+
+
+def _halves(scores: _Scores) -> dict[str, dict[str, float]]:
+    """Recall of each ranking for either half of the persons, and either half of the queries by time."""
+    person, place = np.array(scores.person), np.arange(len(scores.at))
+    parts = {
+        "persons, one half": person % 2 == 0,
+        "persons, other half": person % 2 == 1,
+        "time, first half": place < len(place) // 2,
+        "time, second half": place >= len(place) // 2,
+    }
+    return {
+        part: {name: round(float(_hits(found)[chosen].mean()), 4) for name, found in scores.found.items()}
+        for part, chosen in parts.items()
+        if chosen.any()
+    }
+
+
+def _bytes(memory: Memory) -> int:
+    """What a memory takes, each object once."""
+    seen: set[int] = set()
+    waiting: list[Any] = [memory]
+    total = 0
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        total += sys.getsizeof(one)
+        waiting.extend(_parts(one))
+    return total
+
+
+def _parts(one: object) -> Iterable[object]:
+    if isinstance(one, Struct):
+        return (getattr(one, name) for name in one.__struct_fields__)
+    if isinstance(one, dict):
+        return (*one.keys(), *one.values())
+    return one if isinstance(one, list) else ()
