@@ -259,7 +259,7 @@ def _judged(customer: Customer, site: SiteNow) -> int:
 def _remember(customer: Customer, known: Recent, identity: str, at: int) -> Recent | str:
     """Enter an event id; the reason instead where it is known, or too old to tell."""
     ring, mark, newest = known.ring, recent.digest(identity), known.newest
-    if mark in ring and recent.contains(ring, mark):
+    if recent.contains(ring, mark):
         return DUPLICATE
     horizon = known.horizon
     if at <= horizon or at <= newest - recent.WINDOW:

@@ -35,7 +35,10 @@ _SHIFT = 63
 
 def shelf_of(price: int) -> str:
     """Price shelf of a price in minor units of the base currency: powers of two, "" where the price is unknown."""
-    return _SHELVES[min(price.bit_length(), _DEAREST)] if price > 0 else ""
+    if price <= 0:
+        return ""
+    bits = price.bit_length()
+    return _SHELVES[bits if bits < _DEAREST else _DEAREST]
 
 
 def touched(

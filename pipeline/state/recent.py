@@ -4,6 +4,8 @@ Entries are 8 bytes: 5 of the id's hash and 3 of its second. A chance collision 
 million. The window is the last 64 ids, or 48 hours before the newest.
 """
 
+from struct import Struct
+
 from xxhash import xxh3_64_digest
 
 MAX_IDS = 64
@@ -18,6 +20,7 @@ BOT_SPAN = 10_000
 
 _SIZE = 8
 _FULL = MAX_IDS * _SIZE
+_first_word = Struct(">I").unpack_from
 
 
 def digest(identity: str) -> bytes:
@@ -27,7 +30,7 @@ def digest(identity: str) -> bytes:
 
 def contains(ring: bytes, mark: bytes) -> bool:
     """Whether an id is among the last ones."""
-    at = ring.find(mark)
+    at = ring.find(mark)  # `in` takes half as long again
     while at >= 0:
         if at % _SIZE == 0:
             return True
@@ -41,13 +44,15 @@ def append(ring: bytes, mark: bytes, at: int, newest: int) -> tuple[bytes, int]:
     `newest` is the newest time of the entries so far. Entries that have left the window match nothing any more; they
     are dropped when a visit begins, not at every event.
     """
-    entry = mark + (at // 1000 & 0xFFFFFF).to_bytes(3, "big")
+    second = at // 1000
+    entry = mark + (second & 0xFFFFFF).to_bytes(3)
     if at - newest <= VISIT_GAP:
         if len(ring) < _FULL:
             return ring + entry, 0
-        now = (newest if newest > at else at) // 1000
-        first = int.from_bytes(ring[5:_SIZE], "big")
-        return ring[_SIZE:] + entry, (now - (now - first & 0xFFFFFF)) * 1000 + 999
+        if newest > at:
+            second = newest // 1000
+        first = _first_word(ring, 4)[0]  # with a byte of the hash above, which is masked off
+        return ring[_SIZE:] + entry, (second - (second - first & 0xFFFFFF)) * 1000 + 999
     ring += entry
     evicted = 0
     while len(ring) > _FULL or (len(ring) > _SIZE and _time(ring, at) <= at - WINDOW):

@@ -149,10 +149,13 @@ def _touch(customer: Customer, at: int, grain: int, site: SiteNow) -> None:
     if not spans:
         customer.active = at, at
         return
-    if spans[-1] <= at < spans[-1] + grain:
+    last = spans[-1]
+    if last <= at < last + grain:
         customer.active = (spans[0], at) if len(spans) == 2 else (*spans[:-1], at)
         return
     settled = site.clock
+    if len(spans) == 2 and spans[0] <= at <= last and last > settled:
+        return  # sources are read one ahead of the other: so it is with most events
     cart = customer.cart
     if cart is not None:
         if cart.episode is not None and not cart.episode.held:
