@@ -75,7 +75,7 @@ class Rates:
 
     def own(self, memory: Memory) -> float:
         """A person's share of sessions that bought, shrunk to the shop's."""
-        return (memory.buying + _STRENGTH * self.base()) / (memory.sessions + _STRENGTH)
+        return (memory.habits.buying + _STRENGTH * self.base()) / (memory.habits.sessions + _STRENGTH)
 
     def took(self, row: Interaction) -> None:
         """An item was looked at, or bought."""
@@ -177,9 +177,9 @@ def told(memory: Memory, row: Interaction) -> Memory:
     if row.kind is Action.VIEW:
         return intent.viewed(memory, row.at, row.item, row.category)
     if row.kind is Action.ADD:
-        return intent.carted(memory, row.at, row.item)
+        return intent.carted(memory, row.at, row.item, row.category)
     if row.kind is Action.WISH:
-        return intent.favoured(memory, row.at, row.item)
+        return intent.favoured(memory, row.at, row.item, row.category)
     if row.kind is Action.REMOVE:
         return intent.changed_cart(memory, row.at)
     return intent.ordered(memory, row.at)

@@ -21,6 +21,9 @@ KEPT_AFTER = (2, 5, 10)
 MAX_PENDING = 12
 """Predictions kept at once: four sessions, of which the clock of the log has not yet passed the ends."""
 
+_FULL = 24
+"""Of the 32 bits of a sketch; one of many sessions that is fuller says nothing, and starts anew."""
+
 _MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
 
 
@@ -39,101 +42,118 @@ class Pending(Struct, frozen=True, array_like=True, gc=False):
     label: int = 0
 
 
-class Memory(Struct, frozen=True, array_like=True, gc=False):
-    """What is kept of one person. Times are epoch milliseconds, 0 for never, and spans are milliseconds.
+class Habits(Struct, frozen=True, array_like=True, gc=False):
+    """Of the sessions that have ended: how many, how many of them bought, and the time of the last order, 0 for none.
 
-    Of the past: `sessions` that have ended, how many of them were `buying` and how many `carting`, and the time of the
-    last order, `bought_at`. Of the session: the time of its `last` event; how long it has `lasted` then; the `gap`
-    before that event, the `silence` before the session; meaningful events (`steps`), and of these additions to the
-    cart, favourites, searches, and views of an item that had been looked at (`again`); the sketches of `items` and
-    `categories`; whether a `checkout` was started, and whether it has `bought`.
+    `items` are those of the last of these sessions, `categories` those of several; both are sketches.
     """
 
     sessions: int = 0
     buying: int = 0
-    carting: int = 0
-    bought_at: int = 0
+    ordered_at: int = 0
+    items: int = 0
+    categories: int = 0
+
+
+class Memory(Struct, frozen=True, array_like=True, gc=False):
+    """What is kept of one person: habits, and the session. Times are epoch milliseconds, spans milliseconds.
+
+    The time of the session's `last` event, 0 before the first; how long it has `lasted` then; the `gap` before that
+    event, the `silence` before the session. Meaningful events (`steps`), of these additions to the cart, searches,
+    views of an item `again`, and views of an item of the session before (`recalled`). Sketches of the `items` and
+    `categories`; the place of the newest `category` in its sketch, plus one, and how many steps in a row have stayed in
+    it (`run`). Whether a `checkout` was started, and whether it has `bought`.
+    """
+
+    habits: Habits = Habits()
     last: int = 0
     lasted: int = 0
     gap: int = 0
     silence: int = 0
     steps: int = 0
     carts: int = 0
-    favourites: int = 0
     searches: int = 0
     again: int = 0
+    recalled: int = 0
     items: int = 0
     categories: int = 0
+    category: int = 0
+    run: int = 0
     checkout: int = 0
     bought: int = 0
     pending: tuple[Pending, ...] = ()
 
 
 def viewed(memory: Memory, at: int, item: str, category: str = "") -> Memory:
-    """A product was looked at; `category` is empty where it is not known."""
-    return _stepped(memory, at, items=_bit(item), categories=_bit(category) if category else 0, looked=True)
+    """A product was looked at. Here as below `category` is empty where it is not known."""
+    m = _begun(memory, at)
+    bit = 1 << _place(item)
+    again = m.items & bit != 0
+    recalled = not again and m.habits.items & bit != 0
+    return _stepped(m, at, bit, category, again=again, recalled=recalled)
 
 
 def browsed(memory: Memory, at: int, category: str) -> Memory:
     """A category was looked at."""
-    return _stepped(memory, at, categories=_bit(category))
+    return _stepped(_begun(memory, at), at, 0, category)
 
 
 def searched(memory: Memory, at: int) -> Memory:
     """A search was made."""
-    return _stepped(memory, at, searches=1)
+    return _stepped(_begun(memory, at), at, 0, "", searches=1)
 
 
-def favoured(memory: Memory, at: int, item: str) -> Memory:
+def favoured(memory: Memory, at: int, item: str, category: str = "") -> Memory:
     """A product was put on the wish list, or liked."""
-    return _stepped(memory, at, favourites=1, items=_bit(item))
+    return _stepped(_begun(memory, at), at, 1 << _place(item), category)
 
 
-def carted(memory: Memory, at: int, item: str) -> Memory:
+def carted(memory: Memory, at: int, item: str, category: str = "") -> Memory:
     """A product was put into the cart."""
-    return _stepped(memory, at, carts=1, items=_bit(item))
+    return _stepped(_begun(memory, at), at, 1 << _place(item), category, carts=1)
 
 
 def changed_cart(memory: Memory, at: int) -> Memory:
     """The cart was changed in any other way than an addition."""
-    return _stepped(memory, at)
+    return _stepped(_begun(memory, at), at, 0, "")
 
 
 def checked_out(memory: Memory, at: int) -> Memory:
     """A checkout was started."""
-    return _stepped(memory, at, checkout=1)
+    return _stepped(_begun(memory, at), at, 0, "", checkout=1)
 
 
 def ordered(memory: Memory, at: int) -> Memory:
     """Something was bought: no meaningful event of the session, but it ends the question."""
-    if at < memory.last - memory.lasted:  # read late: of a session that has ended
-        pending = tuple(replace(one, label=1) if one.made_at <= at < one.due else one for one in memory.pending)
-        return replace(memory, bought_at=max(memory.bought_at, at), pending=pending)
-    m = _ended(memory, at) if at - memory.last >= GAP else memory
+    m = _begun(memory, at)
+    habits = replace(m.habits, ordered_at=max(m.habits.ordered_at, at))
+    if at < m.last - m.lasted:  # read late: of a session that has ended
+        pending = tuple(replace(one, label=1) if one.made_at <= at < one.due else one for one in m.pending)
+        return replace(m, habits=habits, pending=pending)
     gap = max(at - m.last, 0)
-    return replace(m, bought_at=max(m.bought_at, at), last=m.last + gap, lasted=m.lasted + gap, gap=gap, bought=1)
+    return replace(m, habits=habits, last=m.last + gap, lasted=m.lasted + gap, gap=gap, bought=1)
 
 
 def inputs(memory: Memory, at: int) -> Inputs:
     """What the score looks at, right after an event of `at`: whole numbers, in the order of `SPEC.inputs`."""
-    m = memory
+    m, habits = memory, memory.habits
     return (
         m.steps,
-        m.items.bit_count(),
         m.categories.bit_count(),
+        (m.categories & habits.categories).bit_count(),
+        m.run,
         m.again,
+        m.recalled,
         m.carts,
-        m.favourites,
         m.searches,
         m.checkout,
         m.lasted,
         m.gap,
         m.silence,
         at // _HOUR % 24,
-        m.sessions,
-        m.buying,
-        m.carting,
-        max(at - m.bought_at, 1) if m.bought_at else 0,
+        habits.sessions,
+        habits.buying,
+        max(at - habits.ordered_at, 1) if habits.ordered_at else 0,
     )
 
 
@@ -183,80 +203,84 @@ def next_label(memory: Memory) -> int:
     return memory.pending[0].due or memory.last + GAP
 
 
-def _bit(name: str) -> int:
+def _place(name: str) -> int:
     """Its place in a sketch."""
-    return 1 << (xxh32_intdigest(name.encode()) & 63)
+    return xxh32_intdigest(name.encode()) & 31
 
 
 def _stepped(
     m: Memory,
     at: int,
+    item: int,
+    category: str,
     *,
+    again: int = 0,
+    recalled: int = 0,
     carts: int = 0,
-    favourites: int = 0,
     searches: int = 0,
     checkout: int = 0,
-    items: int = 0,
-    categories: int = 0,
-    looked: bool = False,
 ) -> Memory:
+    """A meaningful event; `item` is a bit of the sketch, 0 for none."""
     gap = at - m.last
-    if gap >= GAP:
-        m, gap = _ended(m, at), 0
-    elif gap < 0:
+    if gap < 0:
         gap = 0
+    place, categories, run = m.category, m.categories, m.run
+    if category:
+        place = _place(category) + 1
+        categories |= 1 << (place - 1)
+        run = run + 1 if place == m.category else 0
     return Memory(
-        m.sessions,
-        m.buying,
-        m.carting,
-        m.bought_at,
+        m.habits,
         m.last + gap,
         m.lasted + gap,
         gap,
         m.silence,
         m.steps + 1,
         m.carts + carts,
-        m.favourites + favourites,
         m.searches + searches,
-        m.again + 1 if looked and m.items & items else m.again,
-        m.items | items,
-        m.categories | categories,
+        m.again + again,
+        m.recalled + recalled,
+        m.items | item,
+        categories,
+        place,
+        run,
         m.checkout | checkout,
         m.bought,
         m.pending,
     )
 
 
-def _ended(m: Memory, at: int) -> Memory:
-    """The session that was, added up; a new one begins with the event of `at`."""
+def _begun(m: Memory, at: int) -> Memory:
+    """With a session for an event of `at`: the one that goes on, or a new one, and the old one added to the habits."""
+    if at - m.last < GAP:
+        return m
     if not m.last:
         return Memory(last=at)
-    end = m.last + GAP
-    return Memory(
-        sessions=m.sessions + 1,
-        buying=m.buying + m.bought,
-        carting=m.carting + (m.carts > 0),
-        bought_at=m.bought_at,
-        last=at,
-        silence=at - m.last,
-        pending=tuple(one if one.due else replace(one, due=end, label=m.bought) for one in m.pending),
+    known = m.habits.categories | m.categories
+    habits = Habits(
+        m.habits.sessions + 1,
+        m.habits.buying + m.bought,
+        m.habits.ordered_at,
+        m.items,
+        known if known.bit_count() <= _FULL else m.categories,
     )
+    end = m.last + GAP
+    pending = tuple(one if one.due else replace(one, due=end, label=m.bought) for one in m.pending)
+    return Memory(habits, last=at, silence=at - m.last, pending=pending)
 
-
-_RATE_EDGES = (0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3)
-_COUNT_EDGES = (1, 2, 3, 4, 6, 8, 12)
 
 SPEC = Spec(
     head="intent",
     version=1,
     inputs=(
         Input("steps", "{} steps in this visit", edges=(3, 6, 11)),
-        Input("items", "{} products looked at", edges=_COUNT_EDGES),
-        Input("categories", "{} categories looked at", edges=_COUNT_EDGES[:5]),
-        Input("again", "{} looks at a product seen before", edges=_COUNT_EDGES[:4]),
-        Input("carts", "{} additions to the cart", edges=(1, 2)),
-        Input("favourites", "{} favourites", edges=(1, 2)),
-        Input("searches", "{} searches", edges=(1, 2)),
+        Input("categories", "{} categories looked at"),
+        Input("known", "{} of the categories known from earlier visits"),
+        Input("run", "{} more steps in a row in one category"),
+        Input("again", "{} looks at a product seen before in this visit"),
+        Input("recalled", "{} looks at a product of the visit before"),
+        Input("carts", "{} additions to the cart"),
+        Input("searches", "{} searches"),
         Input("checkout", "checkout started", edges=(1,), scaled=False),
         Input("lasted", "{} minutes in this visit", unit=_MINUTE),
         Input("gap", "{} minutes since the step before", unit=_MINUTE),
@@ -264,11 +288,12 @@ SPEC = Spec(
         Input("hour", "hour {} of the day (UTC)", edges=(4, 8, 12, 16, 20), scaled=False),
         Input("sessions", "{} earlier visits"),
         Input("buying", "{} earlier visits with an order"),
-        Input("carting", "{} earlier visits with an addition to the cart"),
-        Input("since_order", "{} days since the last order", unit=_DAY, edges=(1, _DAY, 7 * _DAY, 30 * _DAY)),
+        Input("since_order", "{} days since the last order", unit=_DAY),
     ),
     shrunk=(
-        Shrunk("rate", "orders in {:.0%} of visits", "buying", "sessions", 5.0, "rate", share=True, edges=_RATE_EDGES),
+        Shrunk(
+            "rate", "{} orders a visit, by this customer and the shop", "buying", "sessions", 5.0, "rate", share=True
+        ),
     ),
     priors=(Prior("rate", "", 0.05),),
 )
