@@ -8,11 +8,11 @@ import msgspec
 from pipeline.config.errors import UserError
 from pipeline.simulator.parameters import SimulatedShop
 from pipeline.simulator.shop import simulate
-from pipeline.simulator.truth import CartTruth, SessionTruth, Truth
+from pipeline.simulator.truth import CadenceTruth, CartTruth, SessionTruth, Truth
 
 
 def write_truth(shop: SimulatedShop, file: Path, *, limit: int | None = None, shift_ms: int = 0) -> int:
-    """Write a line for each visit and cart that has begun by the `limit`-th event; returns how many.
+    """Write a line for each visit, cart and customer's order that is written by the `limit`-th event; returns how many.
 
     Times are moved by `shift_ms`, as those of the events are. Raises UserError where the file cannot be written.
     """
@@ -38,10 +38,17 @@ def _shifted(truth: Truth, by_ms: int) -> Truth:
         case SessionTruth():
             return msgspec.structs.replace(truth, at_ms=truth.at_ms + by_ms)
         case CartTruth():
-            returns_at_ms = truth.returns_at_ms
             return msgspec.structs.replace(
                 truth,
                 opened_at_ms=truth.opened_at_ms + by_ms,
+                touched_at_ms=truth.touched_at_ms + by_ms,
                 left_at_ms=truth.left_at_ms + by_ms,
-                returns_at_ms=None if returns_at_ms is None else returns_at_ms + by_ms,
+                returns_at_ms=_moved(truth.returns_at_ms, by_ms),
+                orders_at_ms=_moved(truth.orders_at_ms, by_ms),
             )
+        case CadenceTruth():
+            return msgspec.structs.replace(truth, ordered_at_ms=truth.ordered_at_ms + by_ms)
+
+
+def _moved(at_ms: int | None, by_ms: int) -> int | None:
+    return None if at_ms is None else at_ms + by_ms

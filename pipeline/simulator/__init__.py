@@ -3,6 +3,6 @@
 from pipeline.simulator.happening import Happening
 from pipeline.simulator.parameters import SimulatedShop
 from pipeline.simulator.shop import simulate
-from pipeline.simulator.truth import CartTruth, Outcome, SessionTruth, Truth
+from pipeline.simulator.truth import CadenceTruth, CartTruth, Outcome, SessionTruth, Truth
 
-__all__ = ["CartTruth", "Happening", "Outcome", "SessionTruth", "SimulatedShop", "Truth", "simulate"]
+__all__ = ["CadenceTruth", "CartTruth", "Happening", "Outcome", "SessionTruth", "SimulatedShop", "Truth", "simulate"]

@@ -5,14 +5,22 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from pipeline.config.durations import DAY, HOUR
+from pipeline.config.durations import DAY, HOUR, MINUTE
 from pipeline.config.errors import UserError
 from pipeline.events.envelope import SITE_PATTERN
 
 DEVICES = ("desktop", "mobile")
 
 COMES_BACK_WITHIN = 72 * HOUR
-"""A cart that is bought in a later visit is bought within this time, in milliseconds."""
+"""A cart that is bought in a later visit is bought within this time after it was last touched, in milliseconds.
+
+So long a left cart holds its owner: nobody opens another one before.
+"""
+
+SAME_VISIT = 30 * MINUTE
+"""A cart that is bought in the visit which opened it is bought within this time after it was last touched."""
+
+BUSIEST_HOUR = 20
 
 
 class Figures(NamedTuple):
@@ -39,7 +47,7 @@ class Habits(NamedTuple):
     bought_in_store: float = 0.03
     """Carts left online by a known customer that are bought in the store within three days."""
     known_visits: float = 0.4
-    """Visits of customers who are logged in."""
+    """Visits of customers who are logged in, and carts of such visits; fewer carts where there are few customers."""
     familiar_browser: float = 0.35
     """Anonymous visits of a browser that was here before."""
     bounce: float = 0.45
@@ -61,16 +69,16 @@ class Habits(NamedTuple):
     snapshots: float = 0.15
     """Carts after which the shop sends the whole cart as well."""
     empties: float = 0.06
-    """Carts left for good that are emptied first."""
+    """Carts that their owners empty before they leave."""
     starts_checkout: float = 0.35
-    """Carts left for good that had reached the checkout."""
+    """Carts not emptied that reach the checkout in the visit which opened them, whatever becomes of them."""
 
 
 class SimulatedShop(Struct, frozen=True, kw_only=True):
     """A simulated shop. Equal values give equal events, byte for byte.
 
     New visits start in `[start_ms, start_ms + duration_ms)`, in epoch milliseconds; a visit that comes back for
-    a cart may start up to 72 h later than that. `sessions` is how many visits there are, within chance.
+    a cart may start some 72 h later than that. `sessions` is how many visits there are, within chance.
     """
 
     seed: int = 1

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from pipeline.config.durations import HOUR
 from pipeline.log.persons import anonymous_key, customer_key
 from pipeline.simulator.catalogue import CATEGORIES
-from pipeline.simulator.parameters import Habits, SimulatedShop
+from pipeline.simulator.laws import MIDDLE_PACE
+from pipeline.simulator.parameters import COMES_BACK_WITHIN, Habits, SimulatedShop
 
 _TRIES = 8
-_PACE_MEDIAN_HOURS = 6.0
 _PACE_SIGMA = 0.8
 
 
@@ -26,6 +26,8 @@ class Person(NamedTuple):
     """The category that this person likes best."""
     pace_per_hour: float
     """How soon this person comes back for a cart: the rate of an exponential."""
+    inclination: float
+    """How readily this person orders what is in a cart: standard normal."""
 
 
 class People:
@@ -42,6 +44,7 @@ class People:
         self._turned_customer: set[str] = set()
         self._busy_until: dict[str, int] = {}
         self._returns_at: dict[str, int] = {}
+        self._held_until: dict[str, int] = {}
         self.left_carts: dict[str, str] = {}
         """Cart ids of the carts that people left full, by person key."""
         self.email: dict[str, bool] = {}
@@ -51,13 +54,25 @@ class People:
         """Somebody who may look around at this time."""
         return self._somebody(lambda person: self._free(person, at_ms))
 
-    def for_cart(self, at_ms: int) -> Person:
-        """Somebody who may open a cart at this time: nobody who will come back for one."""
-        return self._somebody(lambda person: person.key not in self._returns_at and self._free(person, at_ms))
+    def browser_for_cart(self, at_ms: int) -> Person:
+        """An anonymous visitor who may open a cart at this time."""
+        for _ in range(_TRIES):
+            browser = self._any_browser()
+            if self._held_until.get(browser.key, 0) <= at_ms and self._free(browser, at_ms):
+                return browser
+        return self._new_browser()
+
+    def free_from(self, person: Person, at_ms: int) -> int:
+        """When this person is next between two visits, at this time or later."""
+        return max(at_ms, self._busy_until.get(person.key, 0) + 1)
 
     def occupy(self, person: Person, until_ms: int) -> None:
         """This person is visiting until then."""
         self._busy_until[person.key] = until_ms
+
+    def hold(self, person: Person, touched_ms: int) -> None:
+        """This person has left a cart that was touched at this time, and opens no other for long."""
+        self._held_until[person.key] = touched_ms + COMES_BACK_WITHIN
 
     def expect(self, person: Person, at_ms: int) -> None:
         """This person comes back for the cart at this time."""
@@ -66,6 +81,7 @@ class People:
     def came_back(self, person: Person) -> None:
         """This person has come back for the cart."""
         self._returns_at.pop(person.key, None)
+        self._held_until.pop(person.key, None)
 
     def customers(self) -> Iterator[Person]:
         """Everyone who has an account."""
@@ -79,6 +95,7 @@ class People:
             would_allow_email=browser.would_allow_email,
             taste=browser.taste,
             pace_per_hour=browser.pace_per_hour,
+            inclination=browser.inclination,
         )
         self._customers[self._registered] = customer
         self._registered += 1
@@ -95,6 +112,9 @@ class People:
     def _anybody(self) -> Person:
         if self._registered and self._random.random() < self._habits.known_visits:
             return self._customer(int(self._registered * self._random.random() ** 1.6))
+        return self._any_browser()
+
+    def _any_browser(self) -> Person:
         if self._browsers and self._random.random() < self._habits.familiar_browser:
             return self._random.choice(self._browsers)
         return self._new_browser()
@@ -129,5 +149,6 @@ class People:
             self._random.random() < self._habits.allows_profile,
             self._random.random() < self._habits.grants_email,
             self._random.choice(CATEGORIES),
-            self._random.lognormvariate(0, _PACE_SIGMA) / _PACE_MEDIAN_HOURS,
+            self._random.lognormvariate(0, _PACE_SIGMA) * MIDDLE_PACE,
+            self._random.gauss(0, 1),
         )

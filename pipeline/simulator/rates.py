@@ -9,14 +9,14 @@ from pipeline.simulator.parameters import Figures, Habits
 class Rates(NamedTuple):
     """The chances of one visit. By device, in the order of DEVICES, where a tuple."""
 
-    mobile_first: float
-    """A first visit, one that does not come back for a cart, is mobile."""
-    cart: tuple[float, float]
-    """A first visit opens a cart."""
-    now: tuple[float, float]
-    """That cart is bought in the same visit."""
-    later: tuple[float, float]
-    """It is bought in a later visit, given that it was not bought at once."""
+    carts: float
+    """A first visit, one that does not come back for a cart, opens a cart."""
+    mobile_cart: float
+    """A first visit that opens a cart is mobile."""
+    mobile_browsing: float
+    """A first visit that opens none is mobile."""
+    bought: tuple[float, float]
+    """A cart is bought online, now or later."""
     search_buying: float
     """A visit with an order has a search."""
     search_other: float
@@ -40,12 +40,13 @@ def solve(figures: Figures, habits: Habits) -> Rates:
     orders = (1 - figures.mobile_orders, figures.mobile_orders)
     bought = (1 - figures.abandonment_desktop, 1 - figures.abandonment_mobile)
     first = [v - q * c * o for v, o in zip(visits, orders, strict=True)]
-    cart = [_ratio(c * o, b * f) for o, b, f in zip(orders, bought, first, strict=True)]
+    cart = [_ratio(c * o, b) for o, b in zip(orders, bought, strict=True)]
+    browsing = [f - k for f, k in zip(first, cart, strict=True)]
     rates = Rates(
-        mobile_first=_ratio(first[1], sum(first)),
-        cart=(cart[0], cart[1]),
-        now=((1 - q) * bought[0], (1 - q) * bought[1]),
-        later=(_later(bought[0], q), _later(bought[1], q)),
+        carts=_ratio(sum(cart), sum(first)),
+        mobile_cart=_ratio(cart[1], sum(cart)),
+        mobile_browsing=_ratio(browsing[1], sum(browsing)),
+        bought=bought,
         search_buying=figures.search_orders,
         search_other=_ratio(figures.search_visits - c * figures.search_orders, 1 - c),
     )
@@ -58,10 +59,6 @@ def solve(figures: Figures, habits: Habits) -> Rates:
 def expected_first_visits(sessions: int, figures: Figures, habits: Habits) -> int:
     """How many of `sessions` visits do not come back for a cart."""
     return round(sessions * (1 - habits.bought_later * figures.conversion))
-
-
-def _later(bought: float, q: float) -> float:
-    return _ratio(q * bought, 1 - (1 - q) * bought)
 
 
 def _ratio(part: float, whole: float) -> float:

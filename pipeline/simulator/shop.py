@@ -1,22 +1,29 @@
 """The simulated shop at work: draws who visits when, and what comes of it; yields events in time order."""
 
-import math
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from random import Random
 from typing import NamedTuple
 
-from pipeline.config.durations import DAY, HOUR
+from pipeline.config.durations import MINUTE, SECOND
 from pipeline.events.envelope import Item
+from pipeline.simulator.cadence import Cadences
 from pipeline.simulator.catalogue import Catalogue
+from pipeline.simulator.contents import fill
+from pipeline.simulator.fate import draw_fate
 from pipeline.simulator.happening import Happening
+from pipeline.simulator.levels import busy_time, solve_levels
 from pipeline.simulator.parameters import COMES_BACK_WITHIN, DEVICES, SimulatedShop
 from pipeline.simulator.people import People, Person
 from pipeline.simulator.rates import expected_first_visits, solve
 from pipeline.simulator.truth import CartTruth, Outcome, SessionTruth, Truth
 from pipeline.simulator.visit import Visit
 
-_BUSIEST_HOUR = 20
+_SOONEST_ORDER = 3 * SECOND
+"""After the last touch of a cart: nobody checks out faster."""
+
+_LONGEST_RETURN = 6 * MINUTE
+"""A visit that comes back for a cart lasts so long at most, until the order."""
 
 
 def simulate(shop: SimulatedShop, note: Callable[[Truth], None] = lambda _: None) -> Iterator[Happening]:
@@ -38,6 +45,7 @@ class _Cart(NamedTuple):
     cart_id: str
     lines: dict[str, Item]
     opened: str
+    orders_at: int
 
 
 class _Shop:
@@ -49,6 +57,8 @@ class _Shop:
         self._random = Random(shop.seed)  # noqa: S311 - a simulation has to be repeatable
         self._catalogue = Catalogue(shop, self._random)
         self._people = People(shop, self._random)
+        self._levels = solve_levels(shop, self._rates, self._catalogue, self._random)
+        self._cadences = Cadences(self._levels, self._random, note)
         self._visits = 0
         self._agenda: list[tuple[int, int, Callable[[int], list[Happening]]]] = []
         self._planned = 0
@@ -60,9 +70,11 @@ class _Shop:
         yield from self._words_in_accounts()
         for at in self._catalogue.change_times():
             self._plan(at, lambda at: [self._catalogue.change(at)])
-        for start in self._first_visit_times():
+        for customer in self._people.customers():
+            self._plan_wish(customer, self._cadences.begin(customer, self._shop.start_ms))
+        for start, opens_cart in self._other_visits():
             yield from self._work_off(start)
-            self._put(self._first_visit(start))
+            self._put(self._browser_cart(start) if opens_cart else self._browse(start))
         yield from self._work_off(None)
         yield from self._pending_until(None)
 
@@ -95,95 +107,123 @@ class _Shop:
         self._planned += 1
         heappush(self._agenda, (at, self._planned, plan))
 
-    def _first_visit_times(self) -> list[int]:
-        count = expected_first_visits(self._shop.sessions, self._shop.figures, self._habits)
-        times: list[int] = []
-        while len(times) < count:
-            at = self._shop.start_ms + self._random.randrange(self._shop.duration_ms)
-            angle = (at % DAY / HOUR - _BUSIEST_HOUR) * math.pi / 12
-            if self._random.random() < 0.6 + 0.4 * math.cos(angle):
-                times.append(at)
-        return sorted(times)
+    def _other_visits(self) -> list[tuple[int, bool]]:
+        """When first visits begin that are not for a customer's cart, and whether they open one."""
+        visits = expected_first_visits(self._shop.sessions, self._shop.figures, self._habits)
+        browsing = round(visits * (1 - self._rates.carts))
+        start, lasts = self._shop.start_ms, self._shop.duration_ms
+        return sorted(
+            (start + busy_time(self._random, lasts, start), number >= browsing)
+            for number in range(browsing + self._levels.browser_carts)
+        )
 
-    def _first_visit(self, at: int) -> list[Happening]:
-        random, rates = self._random, self._rates
-        device = int(random.random() < rates.mobile_first)
-        channel = "app" if device and random.random() < self._habits.app else "web"
-        opens_cart = random.random() < rates.cart[device]
-        person = self._people.for_cart(at) if opens_cart else self._people.for_browsing(at)
-        visit = self._visit(person, at)
-        source = self._prepare(visit)
-        visit.arrive(DEVICES[device], channel, source)
-        if opens_cart:
-            self._cart_visit(visit, device, channel)
-        else:
-            searched = self._maybe_search(visit, rates.search_other)
-            if searched or random.random() >= self._habits.bounce:
-                visit.look_around(1 + min(20, int(random.expovariate(1 / 2.5))))
-            self._finish(visit, device, will_buy=False, searched=searched)
+    def _plan_wish(self, customer: Person, at: int | None) -> None:
+        if at is not None and at < self._shop.start_ms + self._shop.duration_ms:
+            self._plan(at, lambda at: self._customer_cart(customer, at))
+
+    def _customer_cart(self, customer: Person, at: int) -> list[Happening]:
+        free = self._people.free_from(customer, at)
+        if free > at:
+            self._plan_wish(customer, free)
+            return []
+        return self._open_cart(customer, at)
+
+    def _browser_cart(self, at: int) -> list[Happening]:
+        return self._open_cart(self._people.browser_for_cart(at), at)
+
+    def _browse(self, at: int) -> list[Happening]:
+        device, channel = self._device(self._rates.mobile_browsing)
+        visit = self._visit(self._people.for_browsing(at), at)
+        visit.arrive(DEVICES[device], channel, self._prepare(visit))
+        searched = self._maybe_search(visit, self._rates.search_other)
+        if searched or self._random.random() >= self._habits.bounce:
+            visit.look_around(1 + min(20, int(self._random.expovariate(1 / 2.5))))
+        self._finish(visit, device, will_buy=False, searched=searched)
         return visit.written
 
-    def _cart_visit(self, visit: Visit, device: int, channel: str) -> None:
-        random, rates = self._random, self._rates
-        outcome = self._outcome(visit.person, device)
-        buys = outcome is Outcome.NOW
-        searched = self._maybe_search(visit, rates.search_buying if buys else rates.search_other)
-        if (left := self._people.left_carts.pop(visit.person.key, None)) is not None:
+    def _device(self, mobile: float) -> tuple[int, str]:
+        device = int(self._random.random() < mobile)
+        return device, "app" if device and self._random.random() < self._habits.app else "web"
+
+    def _open_cart(self, owner: Person, at: int) -> list[Happening]:
+        """What comes of a cart is drawn first, by its contents; what the visit then shows gives nothing else away."""
+        random = self._random
+        device, channel = self._device(self._rates.mobile_cart)
+        visit = self._visit(owner, at)
+        contents = fill(visit.pick, random)
+        fate = draw_fate(owner, contents, at, self._levels.device[device], self._habits, self._rates, random)
+        visit.arrive(DEVICES[device], channel, self._prepare(visit))
+        if fate.searches:
+            visit.search()
+        if (left := self._people.left_carts.pop(owner.key, None)) is not None:
             visit.empty(left)
         visit.look_around(int(random.expovariate(1 / 2)) % 8)
-        opened = visit.add()
-        opened_at = visit.at_ms
-        for _ in range(random.choice((0, 0, 0, 1, 1, 2, 3))):
-            visit.add()
-        if random.random() < 0.2:
-            visit.remove()
+        opened_at, opened = contents.put_into(visit)
         if random.random() < self._habits.snapshots:
             visit.snapshot()
-        owner = visit.person
-        cart = _Cart(outcome, owner, DEVICES[device], channel, visit.cart_id, dict(visit.lines), opened)
-        if buys:
-            self._check_out(visit)
-        else:
-            self._leave(visit, cart)
+        touched = visit.touched_ms
+        if fate.emptied:
+            visit.empty(visit.cart_id)
+        silence = fate.draw_silence(touched, random)
+        orders_at = None if silence is None else touched + max(silence, _SOONEST_ORDER)
+        if fate.outcome is Outcome.NOW and orders_at is not None:
+            visit.hurry(orders_at)
+        visit.linger(int(random.expovariate(1 / 2)) % 8)
+        if random.random() < self._habits.starts_checkout and not fate.emptied:
+            visit.start_checkout()
         returns_at = None
-        if outcome in (Outcome.LATER, Outcome.STORE):
-            returns_at = visit.at_ms + self._time_to_return(owner)
-            self._people.expect(owner, returns_at)
-            self._plan(returns_at, lambda at: self._return(cart, at))
+        if fate.outcome is Outcome.NOW:
+            self._check_out(visit)
+        elif orders_at is not None:
+            returns_at = self._expect(visit, fate.outcome, device, channel, opened, orders_at)
+        else:
+            self._abandon(visit, emptied=fate.emptied)
         self._note(
             CartTruth(
                 opened=opened,
                 session_id=visit.session_id,
                 person=owner.key,
                 device=DEVICES[device],
+                known=owner.known,
+                value=contents.value,
+                lines=len(contents.kept),
                 opened_at_ms=opened_at,
+                touched_at_ms=touched,
                 left_at_ms=visit.at_ms,
-                outcome=outcome,
-                later_chance=rates.later[device],
+                outcome=fate.outcome,
+                emptied=fate.emptied,
+                order_chance=fate.order_chance,
+                later_share=fate.later_share,
+                store_chance=fate.store_chance,
+                deliberation_ms=fate.deliberation_ms,
                 pace_per_hour=owner.pace_per_hour,
                 returns_at_ms=returns_at,
+                orders_at_ms=orders_at,
             )
         )
-        self._finish(visit, device, will_buy=buys, searched=searched)
+        self._finish(visit, device, will_buy=fate.outcome is Outcome.NOW, searched=fate.searches)
+        return visit.written
 
-    def _outcome(self, person: Person, device: int) -> Outcome:
-        draw = self._random.random
-        if draw() < self._rates.now[device]:
-            return Outcome.NOW
-        if draw() < self._rates.later[device]:
-            return Outcome.LATER
-        if person.known and draw() < self._habits.bought_in_store:
-            return Outcome.STORE
-        return Outcome.ABANDONED
+    def _abandon(self, visit: Visit, *, emptied: bool) -> None:
+        owner = visit.person
+        self._people.hold(owner, visit.touched_ms)
+        if not emptied:
+            self._people.left_carts[owner.key] = visit.cart_id
+        if owner.known:
+            self._plan_wish(owner, self._cadences.next_wish(owner, visit.touched_ms + COMES_BACK_WITHIN))
 
-    def _leave(self, visit: Visit, cart: _Cart) -> None:
-        if self._random.random() < self._habits.starts_checkout:
-            visit.start_checkout()
-        if cart.outcome is Outcome.ABANDONED:
-            if self._random.random() < self._habits.empties:
-                visit.empty(cart.cart_id)
-            else:
-                self._people.left_carts[visit.person.key] = cart.cart_id
+    def _expect(self, visit: Visit, outcome: Outcome, device: int, channel: str, opened: str, orders_at: int) -> int:
+        """Plan the owner's return: to the store for the order, to the site some minutes before it."""
+        cart = _Cart(
+            outcome, visit.person, DEVICES[device], channel, visit.cart_id, dict(visit.lines), opened, orders_at
+        )
+        returns_at = orders_at
+        if outcome is Outcome.LATER:
+            returns_at -= self._random.randint(MINUTE, _LONGEST_RETURN)
+        self._people.hold(cart.person, visit.touched_ms)
+        self._people.expect(cart.person, returns_at)
+        self._plan(returns_at, lambda at: self._return(cart, at))
+        return returns_at
 
     def _return(self, cart: _Cart, at: int) -> list[Happening]:
         self._people.came_back(cart.person)
@@ -192,10 +232,12 @@ class _Shop:
         if cart.outcome is Outcome.STORE:
             visit.buy_in_store()
             self._people.occupy(cart.person, visit.at_ms)
+            self._plan_wish(cart.person, self._cadences.ordered(cart.person, visit.at_ms))
             return visit.written
+        visit.hurry(cart.orders_at)
         visit.arrive(cart.device, cart.channel)
         searched = self._maybe_search(visit, self._rates.search_buying)
-        visit.look_around(int(self._random.expovariate(1 / 1.5)) % 5)
+        visit.linger(int(self._random.expovariate(1 / 1.5)) % 5)
         self._check_out(visit)
         self._finish(visit, DEVICES.index(cart.device), will_buy=True, searched=searched, comes_back=cart.opened)
         return visit.written
@@ -210,12 +252,8 @@ class _Shop:
             if visit.person.allows_profile:
                 visit.allow_personalization()
         visit.buy()
-
-    def _time_to_return(self, person: Person) -> int:
-        """Exponential with the person's pace, cut at COMES_BACK_WITHIN, in milliseconds."""
-        pace = person.pace_per_hour / HOUR
-        within = -math.expm1(-pace * COMES_BACK_WITHIN)
-        return max(1, math.floor(-math.log1p(-self._random.random() * within) / pace))
+        if visit.person.known:
+            self._plan_wish(visit.person, self._cadences.ordered(visit.person, visit.at_ms))
 
     def _visit(self, person: Person, at: int) -> Visit:
         self._visits += 1

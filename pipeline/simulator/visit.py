@@ -24,7 +24,10 @@ LONGEST_PAUSE = 90 * SECOND
 
 
 class Visit:
-    """Writes what one person does in one visit; `at_ms` is the time of the last event written."""
+    """Writes what one person does in one visit.
+
+    `at_ms` is the time of the last event written, `touched_ms` that of the last change of the cart's lines.
+    """
 
     def __init__(
         self, shop: SimulatedShop, random: Random, catalogue: Catalogue, number: int, person: Person, at_ms: int
@@ -39,7 +42,10 @@ class Visit:
         self.session_id = f"visit-{shop.seed}-{number}"
         self.cart_id = f"cart-{shop.seed}-{number}"
         self.at_ms = at_ms
+        self.touched_ms = at_ms
         self.written: list[Happening] = []
+        self._ends_ms: int | None = None
+        self._at_checkout = False
 
     def arrive(self, device: str, channel: str, source: str | None = None) -> None:
         """The first page, or the start of the app."""
@@ -53,14 +59,14 @@ class Visit:
     def search(self) -> None:
         """Search for a kind of product."""
         self._pause()
-        term = f"{self._pick().item_category} {self._random.choice(('cheap', 'best', 'new', 'set'))}"
+        term = f"{self.pick().item_category} {self._random.choice(('cheap', 'best', 'new', 'set'))}"
         self._write(CLICKS, Search(**self._envelope(), search_term=term))
 
     def look_around(self, pages: int) -> None:
         """View products, now and then a category."""
         for _ in range(pages):
             self._pause()
-            product = self._pick()
+            product = self.pick()
             if self._random.random() < 0.25 and product.item_category is not None:
                 self._write(CLICKS, ViewCategory(**self._envelope(), item_category=product.item_category))
             else:
@@ -75,36 +81,54 @@ class Visit:
         self._pause()
         self._write(CARTS, ClearCart(**self._envelope(), cart_id=cart_id))
 
-    def add(self) -> str:
+    def pick(self) -> Product:
+        """A product that this person may like."""
+        to_taste = self._random.random() < self._shop.habits.to_taste
+        return self._catalogue.pick(self.person.taste if to_taste else None)
+
+    def add(self, product: Product, quantity: int) -> str:
         """View a product and put it into the cart; returns the id of the event that adds it."""
         self._pause()
-        product, quantity = self._pick(), self._random.choice((1, 1, 1, 1, 2, 3))
         self._write(CLICKS, ViewItem(**self._envelope(), items=[line(product)], currency=CURRENCY))
         self._pause()
         added = AddToCart(**self._envelope(), cart_id=self.cart_id, items=[line(product, quantity)], currency=CURRENCY)
         self._write(CARTS, added)
         held = self._lines.get(product.item_id)
         self._lines[product.item_id] = line(product, quantity + (held.quantity if held else 0))
+        self.touched_ms = self.at_ms
         return added.event_id
 
-    def remove(self) -> None:
-        """Take one line out of the cart, never the last one."""
-        if len(self._lines) < 2:
-            return
+    def remove(self, item_id: str) -> None:
+        """Take a line out of the cart."""
         self._pause()
-        gone = self._lines.pop(self._random.choice(list(self._lines)))
+        gone = self._lines.pop(item_id)
         self._write(CARTS, RemoveFromCart(**self._envelope(), cart_id=self.cart_id, items=[gone]))
+        self.touched_ms = self.at_ms
 
     def snapshot(self) -> None:
         """Send the whole cart as it is."""
         self._pause()
         items = list(self._lines.values())
         self._write(CARTS, CartSnapshot(**self._envelope(), cart_id=self.cart_id, items=items, currency=CURRENCY))
+        self.touched_ms = self.at_ms
+
+    def hurry(self, order_ms: int) -> None:
+        """From here on, all that is done fits before an order at this time."""
+        self._ends_ms = order_ms
+
+    def linger(self, pages: int) -> None:
+        """Look around while there is time before the order, if there is one."""
+        for _ in range(pages):
+            if self._ends_ms is not None and self._ends_ms - self.at_ms < 2 * LONGEST_PAUSE:
+                return
+            self.look_around(1)
 
     def start_checkout(self) -> None:
-        """Go to the checkout."""
-        self._pause()
-        self._write(CARTS, BeginCheckout(**self._envelope(), cart_id=self.cart_id))
+        """Go to the checkout, once."""
+        if not self._at_checkout:
+            self._at_checkout = True
+            self._pause()
+            self._write(CARTS, BeginCheckout(**self._envelope(), cart_id=self.cart_id))
 
     def open_account(self, customer: Person) -> None:
         """The browser turns out to be this customer: events are the customer's from here on."""
@@ -115,8 +139,10 @@ class Visit:
         self._write(CUSTOMERS, identify)
 
     def buy(self) -> None:
-        """Order what is in the cart."""
+        """Order what is in the cart, at the time that was said to `hurry`."""
         self._pause()
+        if self._ends_ms is not None:
+            self.at_ms, self._ends_ms = max(self.at_ms, self._ends_ms), None
         self._order("online")
 
     def buy_in_store(self) -> None:
@@ -174,10 +200,6 @@ class Visit:
         """The lines of the cart by item id."""
         return self._lines
 
-    def _pick(self) -> Product:
-        to_taste = self._random.random() < self._shop.habits.to_taste
-        return self._catalogue.pick(self.person.taste if to_taste else None)
-
     def _envelope(self) -> dict[str, Any]:
         return {
             "event_id": f"{self._shop.seed}-{self._number}-{len(self.written)}",
@@ -207,4 +229,7 @@ class Visit:
         self._lines = {}
 
     def _pause(self) -> None:
-        self.at_ms += min(LONGEST_PAUSE, SECOND + round(self._random.expovariate(1 / (24 * SECOND))))
+        pause = min(LONGEST_PAUSE, SECOND + round(self._random.expovariate(1 / (24 * SECOND))))
+        if self._ends_ms is not None:
+            pause = min(pause, max(1, (self._ends_ms - self.at_ms) // 4))
+        self.at_ms += pause

@@ -7,10 +7,22 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from pipeline.config.durations import DAY, HOUR, MINUTE
 from pipeline.config.errors import UserError
 from pipeline.events import TOPIC_EVENTS
 from pipeline.events.customer import Purpose
-from pipeline.simulator import CartTruth, Happening, Outcome, SessionTruth, SimulatedShop, Truth, simulate
+from pipeline.simulator import (
+    CadenceTruth,
+    CartTruth,
+    Happening,
+    Outcome,
+    SessionTruth,
+    SimulatedShop,
+    Truth,
+    effect,
+    simulate,
+)
+from pipeline.simulator.effect import Effect
 from pipeline.simulator.parameters import Figures, Habits
 from pipeline.simulator.rates import solve
 
@@ -100,22 +112,136 @@ def test_a_person_has_one_cart_at_a_time(large):
             full[happening.key] = True
 
 
-def test_hazard_matches_the_frequency_of_return(large):
-    """Carts not bought at once: the mean true survival at 6 h against the share of carts that had come back."""
-    silent = 6.0
-    carts = [t for t in large[1] if isinstance(t, CartTruth) and t.outcome is not Outcome.NOW]
-    came = sum(
-        t.outcome is Outcome.LATER and (t.returns_at_ms or 0) - t.left_at_ms <= silent * 3_600_000 for t in carts
-    )
-    steps = 240
-    expected = 0.0
-    for cart in carts[:4_000]:
-        survival = 1.0
-        for i in range(steps):
-            survival *= 1 - cart.hazard((i + 0.5) * silent / steps) * silent / steps
-        expected += (1 - survival) / 4_000
-    assert share(came, len(carts)) == pytest.approx(expected, abs=0.006)
+def test_a_cart_is_ordered_when_the_truth_says(large):
+    """Each order of a cart's owner, online or at the till, falls on the moment in the truth of the cart."""
+    registered = {
+        f"simulated|a|{h.event.anonymous_id}": h.key for h in large[0] if type(h.event).__name__ == "Identify"
+    }
+    ordered = {(h.key, h.at_ms) for h in large[0] if h.topic == "shop.orders"}
+    carts = [t for t in large[1] if isinstance(t, CartTruth) and t.orders_at_ms is not None]
+    assert {(t.person, t.orders_at_ms) for t in carts} | {
+        (registered.get(t.person, t.person), t.orders_at_ms) for t in carts
+    } >= ordered
+    assert len(carts) == len(ordered)
+
+
+@pytest.mark.parametrize("minutes", [1, 3, 7, 15, 30, 120, 6 * 60, 24 * 60, 72 * 60])
+def test_as_many_carts_are_ordered_by_a_silence_as_the_truth_expects(large, minutes):
+    carts = [t for t in large[1] if isinstance(t, CartTruth)]
+    silence = minutes * MINUTE
+    came = sum(t.orders_at_ms is not None and t.orders_at_ms - t.touched_at_ms <= silence for t in carts)
+    expected = [t.ordered_by(silence) for t in carts]
+    spread = sum(chance * (1 - chance) for chance in expected) ** 0.5
+    assert came == pytest.approx(sum(expected), abs=4 * spread)
     assert carts[0].hazard(72.0) == 0.0
+
+
+@pytest.mark.parametrize("by", ["device", "known", "lines", "dear", "evening", "searched", "ready"])
+def test_the_truth_holds_within_each_kind_of_cart(large, by):
+    """Whatever the carts are split by, the parts are ordered as often as their own truth expects."""
+    searched = {t.session_id for t in large[1] if isinstance(t, SessionTruth) and t.searched}
+    kinds = {
+        "device": lambda t: t.device,
+        "known": lambda t: t.known,
+        "lines": lambda t: min(t.lines, 3),
+        "dear": lambda t: t.value > 15_000,
+        "evening": lambda t: 17 <= t.opened_at_ms % DAY / HOUR < 23,
+        "searched": lambda t: t.session_id in searched,
+        "ready": lambda t: t.order_chance > 0.2,
+    }
+    parts: dict[object, list[CartTruth]] = defaultdict(list)
+    for cart in large[1]:
+        if isinstance(cart, CartTruth):
+            parts[kinds[by](cart)].append(cart)
+    assert len(parts) > 1
+    for carts in parts.values():
+        expected = [cart.ordered_ever for cart in carts]
+        spread = sum(chance * (1 - chance) for chance in expected) ** 0.5
+        assert sum(cart.orders_at_ms is not None for cart in carts) == pytest.approx(sum(expected), abs=4 * spread)
+
+
+def test_the_hazard_is_the_chance_of_an_order_per_hour(large):
+    cart = next(t for t in large[1] if isinstance(t, CartTruth) and t.known and not t.emptied)
+    survival, steps = 1.0, 60_000
+    for step in range(steps):
+        survival *= 1 - cart.hazard((step + 0.5) * 72 / steps) * 72 / steps
+    assert 1 - survival == pytest.approx(cart.ordered_ever, rel=0.02)
+
+
+def test_customers_order_again_as_their_cadence_says():
+    """After each order, whether the next one comes within 30 days, by rate; months of a shop of customers alone."""
+    shop = SimulatedShop(
+        seed=4,
+        sessions=25_000,
+        customers=1_000,
+        duration_ms=240 * DAY,
+        habits=Habits(known_visits=0.9),
+    )
+    orders = [t for t in run(shop)[1] if isinstance(t, CadenceTruth)]
+    following: dict[str, list[CadenceTruth]] = defaultdict(list)
+    for order in orders:
+        following[order.person].append(order)
+    parts: dict[bool, list[tuple[float, bool]]] = defaultdict(list)
+    end = shop.start_ms + shop.duration_ms
+    for own in following.values():
+        for number, order in enumerate(own):
+            if order.ordered_at_ms > end - 33 * DAY:
+                continue
+            after = own[number + 1].ordered_at_ms - order.ordered_at_ms if number + 1 < len(own) else end
+            parts[order.rate_per_day > 0.02].append((order.ordered_by(30 * DAY), after <= 30 * DAY))
+    assert len(parts) == 2
+    for part in parts.values():
+        expected = [chance for chance, _ in part]
+        spread = sum(chance * (1 - chance) for chance in expected) ** 0.5
+        assert sum(came for _, came in part) == pytest.approx(sum(expected), abs=4 * spread)
+    assert len({order.leaves_chance for order in orders}) == 1
+
+
+def test_as_many_customers_order_at_the_end_of_a_long_time_as_at_its_begin():
+    """Who leaves is replaced by who registers: the published figures hold for months, not for a week."""
+    shop = SimulatedShop(seed=5, sessions=50_000, customers=2_500, duration_ms=240 * DAY)
+    visits = [t for t in run(shop)[1] if isinstance(t, SessionTruth)]
+    middle = shop.start_ms + shop.duration_ms // 2
+    for half in ([v for v in visits if v.at_ms < middle], [v for v in visits if v.at_ms >= middle]):
+        assert share(sum(v.will_buy for v in half), len(half)) == pytest.approx(0.017, abs=0.0025)
+
+
+def test_a_message_does_harm_in_the_first_hour_and_good_after_a_day(large):
+    """The signs of the field experiments that the effect is set by."""
+    carts = [t for t in large[1] if isinstance(t, CartTruth) and not t.emptied]
+
+    def mean(silence: int) -> float:
+        return sum(effect.value(cart, silence, Effect()) / cart.value for cart in carts) / len(carts)
+
+    assert mean(30 * MINUTE) < 0
+    assert mean(HOUR) < 0
+    assert mean(24 * HOUR) > 0
+
+
+def test_the_value_of_a_message_follows_its_formula():
+    cart = CartTruth(
+        opened="e",
+        session_id="s",
+        person="p",
+        device="mobile",
+        known=False,
+        value=10_000,
+        lines=1,
+        opened_at_ms=0,
+        touched_at_ms=0,
+        left_at_ms=0,
+        outcome=Outcome.ABANDONED,
+        emptied=False,
+        order_chance=0.25,
+        later_share=0.0,
+        store_chance=0.0,
+        deliberation_ms=MINUTE,
+        pace_per_hour=1.0,
+    )
+    figures = Effect(margin=0.4, voucher=0.1, rescue=0.2, half_life=HOUR)
+    assert effect.value(cart, 0, figures) == pytest.approx(10_000 * (0.75 * 0.2 * 0.3 - 0.25 * 0.1))
+    assert effect.value(cart, HOUR, figures) == pytest.approx(10_000 * 0.75 * 0.1 * 0.3)
+    assert effect.value(msgspec.structs.replace(cart, emptied=True), 0, figures) == 0
 
 
 def test_same_seed_same_bytes(small):
