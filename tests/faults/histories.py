@@ -11,7 +11,7 @@ from pipeline.config.durations import DAY
 from pipeline.replay.history import History, Span, simulated
 from pipeline.replay.publish import SETTLE
 from pipeline.simulator.happening import CATALOG, Happening
-from pipeline.simulator.parameters import COMES_BACK_WITHIN, Habits, SimulatedShop
+from pipeline.simulator.parameters import COMES_BACK_WITHIN, Figures, Habits, SimulatedShop
 from tests.oracle.cart_oracle import Input
 
 LASTS = 200 * DAY
@@ -22,8 +22,9 @@ _ENCODE = msgspec.json.Encoder().encode
 def a_shop(sessions: int, seed: int, lasts: int = LASTS) -> History:
     """A simulated shop as the oracle knows it: nobody forbids collecting, nothing is ever out of stock.
 
-    It ended so recently that some triggers may still be used, and so long ago that the clock may go on for SETTLE.
-    Its days begin at midnight, so it is the same all day long.
+    Much is bought, and much of that in a later visit, so that reminders have to be taken back. It ended so recently
+    that some triggers may still be used, and so long ago that the clock may go on for SETTLE. Its days begin at
+    midnight, so it is the same all day long.
     """
     today = time.time_ns() // 1_000_000 // DAY * DAY
     shop = SimulatedShop(
@@ -32,7 +33,8 @@ def a_shop(sessions: int, seed: int, lasts: int = LASTS) -> History:
         customers=sessions // 5,
         start_ms=today - SETTLE - DAY - COMES_BACK_WITHIN - lasts,
         duration_ms=lasts,
-        habits=Habits(known_visits=0.8, grants_email=0.95, withdraws=0.01, allows_profile=1),
+        figures=Figures(conversion=0.05),
+        habits=Habits(known_visits=0.8, grants_email=0.95, withdraws=0.01, allows_profile=1, bought_later=0.6),
     )
     history = simulated(shop)
 

@@ -51,7 +51,7 @@ from pipeline.serve.valkey import ValkeyProcess, start_valkey
 from pipeline.simulator.happening import Happening
 from tests.faults.histories import inputs
 from tests.faults.standing import Standing, Watcher
-from tests.faults.view import active_triggers, versions, versions_in_redis
+from tests.faults.view import told_of_triggers, versions, versions_in_redis
 from tests.oracle.cart_oracle import Rules, expect, judge
 
 ROOT = Path(__file__).parents[2]
@@ -172,6 +172,8 @@ class Stage:
         self.published: list[Happening] = []
         self.unproved = False
         """Whether a worker has run, and nobody has looked at what it wrote."""
+        self.told: Counter[str] = Counter()
+        """What Redis told of triggers: how many are active, by kind, and how many are cancelled."""
         outer = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_", "REDIS_"))}
         self._environment = outer | {
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
@@ -389,20 +391,20 @@ class Stage:
         For a stage that was given histories, up to the time `clock`. Another module of the tests may verify in the
         place of `pipeline`. Returns the decisions.
         """
-        decisions, active = self._proved(module, **environment)
+        decisions = self.prove(module, **environment)
         expected = expect(inputs(self.published), self.rules(), clock)
         differences = judge([d for d in decisions if d["kind"] == "cart_abandoned"], expected)
         assert not differences, "\n".join([f"{len(differences)} of {len(expected)} differ", *differences[:10]])
         emitted = Counter(d["kind"] for d in decisions if d["outcome"] == "emitted")
         assert min(emitted[kind] for kind in kinds) >= SOME, f"too few to tell: {emitted}"
-        assert all(active[kind] for kind in kinds), f"Redis has nothing to compare: {active}"
+        assert all(self.told[kind] for kind in kinds), f"Redis has too little to compare: {self.told}"
         return decisions
 
-    def prove(self) -> None:
-        """What must hold whatever came in: nothing is lost, nothing doubled, and `verify` and Redis agree."""
-        self._proved()
+    def prove(self, module: str = "pipeline", **environment: str) -> list[dict[str, Any]]:
+        """What must hold whatever came in: nothing is lost, nothing doubled, and `verify` and Redis agree.
 
-    def _proved(self, module: str = "pipeline", **environment: str) -> tuple[list[dict[str, Any]], Counter[str]]:
+        Returns the decisions.
+        """
         decisions, triggers = self.decisions(), self.triggers()
         twice = doubled(d["decision_id"] for d in decisions) + doubled(t["id"] for t in triggers)
         assert not twice, f"written twice: {twice}"
@@ -411,12 +413,12 @@ class Stage:
         outcomes = Counter(d["outcome"] for d in decisions)
         assert outcomes["emitted"] + outcomes["cancelled"] == len(triggers)
         self._agrees("verify", module=module, **environment)
-        active = self._view_agrees(triggers)
+        self.told = self._view_agrees(triggers)
         self.unproved = False
-        return decisions, active
+        return decisions
 
     def _view_agrees(self, triggers: Iterable[Mapping[str, Any]]) -> Counter[str]:
-        """Redis is what the changelog and the trigger topics say. Returns the triggers to be used still, by kind.
+        """Redis is what the changelog and the trigger topics say. Returns what it tells of triggers.
 
         `serve --check` waits until Redis has all. It shares code with serve, so there is a look of our own as well.
         """
@@ -426,7 +428,7 @@ class Stage:
         assert found == wanted, (
             f"{len(found)} profiles in Redis, {len(wanted)} people in the changelog, or other versions"
         )
-        return active_triggers(self.redis.url, triggers)
+        return told_of_triggers(self.redis.url, triggers)
 
     def _agrees(self, *command: str, module: str = "pipeline", **environment: str) -> None:
         """A command that compares finds no difference."""

@@ -42,7 +42,7 @@ def pause_workers(stage: Stage, seed: int, sessions: int, seconds: float, pauses
 
 
 def test_a_worker_that_wakes_up_after_its_session_doubles_nothing(stage_of) -> None:
-    pause_workers(stage_of(), seed=2, sessions=1_000, seconds=15, pauses=1)
+    pause_workers(stage_of(), seed=2, sessions=600, seconds=15, pauses=1)
 
 
 @pytest.mark.chaos
@@ -105,7 +105,7 @@ def spoil(folder: Path, pattern: str, at: float) -> int:
 
 def test_a_store_that_is_lost_or_spoilt_and_a_group_that_skips_ahead(stage_of) -> None:
     stage: Stage = stage_of()
-    parts = slices(a_shop(600, seed=4), 4)
+    parts = slices(a_shop(400, seed=4), 4)
     ingest, worker, _ = stage.ingest(), stage.worker(), stage.serve()
     stage.publish(parts[0])
     stage.settle(parts[0].span.last_ms)
@@ -142,7 +142,7 @@ def hold(stage: Stage, seconds: float, least: int) -> Process:
     worker = stage.worker(
         module="tests.faults.holding_worker", FAULT_AFTER="3", FAULT_SECONDS=str(seconds), FAULT_MARK=str(mark)
     )
-    history = a_shop(1_000, seed=6)
+    history = a_shop(600, seed=6)
     feed = stage.feed(history, seconds + 8)
     until = time.monotonic() + 30
     while not mark.exists():

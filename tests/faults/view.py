@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from redis import Redis
 
+CANCELLED = "cancelled"
 CLOSE = 10.0
 """Seconds: a trigger that expires this close to now is not judged."""
 
@@ -28,8 +29,11 @@ def versions_in_redis(url: str, namespace: str) -> list[int]:
     return sorted(int(json.loads(profile)["version"].partition("-")[2]) for profile in profiles)
 
 
-def active_triggers(url: str, triggers: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """Ask for each trigger, as a sender does: is it active, cancelled, expired? Returns the active ones by kind."""
+def told_of_triggers(url: str, triggers: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Ask for each trigger, as a sender does: is it active, cancelled, expired? All answers must be right.
+
+    Returns how many are active, by kind, and how many are cancelled.
+    """
     now = time.time()
     wanted: dict[str, str | None] = {}
     kinds: dict[str, str] = {}
@@ -40,7 +44,7 @@ def active_triggers(url: str, triggers: Iterable[Mapping[str, Any]]) -> Counter[
         if left <= 0:
             wanted[key] = None
         elif ".cancelled." in trigger["type"]:
-            wanted[key] = "cancelled"
+            wanted[key] = CANCELLED
         else:
             wanted.setdefault(key, "active")
         if abs(left) < CLOSE:
@@ -50,4 +54,4 @@ def active_triggers(url: str, triggers: Iterable[Mapping[str, Any]]) -> Counter[
         found = dict(zip(wanted, redis.mget(list(wanted)), strict=True)) if wanted else {}
     wrong = {key: (found[key], state) for key, state in wanted.items() if found[key] != state}
     assert not wrong, f"{len(wrong)} of {len(wanted)} triggers in Redis (found, wanted): {list(wrong.items())[:10]}"
-    return Counter(kinds[key] for key, state in wanted.items() if state == "active")
+    return Counter(CANCELLED if state == CANCELLED else kinds[key] for key, state in wanted.items() if state)
