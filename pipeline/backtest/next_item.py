@@ -1,7 +1,7 @@
 """The next-item head over a click log: suggest, look what comes, learn; beside four baselines on the same queries.
 
-Each interaction with another item than the person's last one is a query; a reload of the same is none. Of the log by
-rows the last 60 % are scored, evenly thinned to MOST_QUERIES. Three questions, each with its own lists:
+Each interaction with another item than the person's last one is a query; a reload of the same is none. The last 60 %
+of the rows are scored; of more than MOST_QUERIES about as many are drawn. Three questions, each with its own lists:
 
 - repeats: the item that comes, among all but the last one;
 - novel: queries whose item is new to the person but known to the shop, among what is new to the person. It is the
@@ -42,6 +42,7 @@ HEAD = "head"
 _KEPT = (Action.ADD, Action.WISH)
 _PROTOCOLS = ("repeats", "novel", "category")
 _ROUNDS = 1_000
+_SEED = 7
 
 
 class _Scores(Struct):
@@ -93,9 +94,10 @@ def run(path: Path) -> Result:
     rows = log.interactions
     state = _Run()
     first = round(len(rows) * (1 - SCORED))
-    step = max(1, (len(rows) - first) // MOST_QUERIES)
+    asked = np.random.default_rng(_SEED).random(len(rows)) < MOST_QUERIES / max(1, len(rows) - first)
+    asked[:first] = False
     for number, row in enumerate(rows):
-        if number >= first and (number - first) % step == 0:
+        if asked[number]:
             _ask(state, row)
         _learn(state, row)
     metrics, anchors, gates = _judge(state)
@@ -188,7 +190,8 @@ def _judge(state: _Run) -> tuple[dict[str, Any], dict[str, Any], list[Gate]]:
     anchors = {name: {other: f for other, f in found.items() if other != HEAD} for name, found in figures.items()}
     gates = [*_repeat_gates(repeats), *(_novel_gates(novel) if enough else ()), *_category_gates(category)]
     p99 = metrics["query_cpu_us_p99"]
-    gates.append(Gate("CPU of a query at p99, us", p99, MOST_MICROSECONDS, p99 <= MOST_MICROSECONDS))
+    if repeats.at:
+        gates.append(Gate("CPU of a query at p99, us", p99, MOST_MICROSECONDS, p99 <= MOST_MICROSECONDS))
     return metrics, anchors, gates
 
 
