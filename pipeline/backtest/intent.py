@@ -1,7 +1,8 @@
 """Intent over a log of clicks: will this session buy? Asked after 2, 5, and 10 steps, answered when it is known.
 
 The log is told to the head as the engine does it: a score is that of a snapshot, and a label is learned half an hour
-after its session's last event. Scored are the predictions of the last 60 % of the log's time.
+after its session's last event. Scored are the predictions of the last 60 % of the log's time; the sessions that are
+open where the log is cut off (`cut_off` predictions) are taken to end there.
 """
 
 from collections import Counter
@@ -30,7 +31,7 @@ from pipeline.scoring.snapshot import SnapshotError
 SITE = "backtest"
 
 EVERY = 200
-"""Examples after which the learner publishes a snapshot."""
+"""Examples after which the learner publishes a snapshot; sooner while a tenth more than the last had are fewer."""
 
 SCORED_FROM = 0.4
 """Share of the log's time of which predictions are learned from but not scored."""
@@ -101,6 +102,7 @@ class Stream:
         self._looked: list[list[Interaction]] = []
         self._ends: list[tuple[int, int]] = []
         self._learner = HeadLearner(HEADS["intent"])
+        self._published = 0
         self._scorer: Scorer | None = None
         self._rates = Rates()
         self._counts = compose.Pipeline(
@@ -165,7 +167,9 @@ class Stream:
         self.asked[int(labelled.id)].label = labelled.label
         self._counts.learn_one(_named(labelled.inputs), bool(labelled.label))
         self._learner.learn(example_of(labelled, "intent", SITE, intent.SPEC.hash))
-        if self._learner.trained % EVERY == 0:
+        trained = self._learner.trained
+        if trained - self._published >= min(EVERY, self._published // 10 + 1):
+            self._published = trained
             try:
                 self._scorer = Scorer(intent.SPEC, self._learner.snapshot(labelled.at))
             except SnapshotError:
@@ -194,18 +198,16 @@ def run(path: Path) -> Result:
         stream.take(row)
     first, last = log.interactions[0].at, log.interactions[-1].at
     stream.pass_time(last)
+    cut_off = sum(one.label is None for one in stream.asked)
+    stream.pass_time(last + intent.GAP)  # what is open at the end of the log ends with it
     since = first + SCORED_FROM * (last - first)
-    known = [one for one in stream.asked if one.at >= since and one.label is not None]
-    hits = sum(one.label or 0 for one in known)
-    if len(known) < FEWEST or not 0 < hits < len(known):
-        said = f"{len(known)} predictions whose outcome is known, {hits} of which bought"
-        raise UserError(
-            f"{path} is too small: the last 60 % of its time have {said}; {FEWEST} of both kinds are needed"
-        )
-    scored = _Scored(known)
-    metrics = scored.metrics()
-    metrics["open at the end"] = sum(one.label is None for one in stream.asked)
-    metrics["snapshots refused"] = stream.refused
+    asked = [one for one in stream.asked if one.at >= since]
+    hits = sum(one.label or 0 for one in asked)
+    if len(asked) < FEWEST or not 0 < hits < len(asked):
+        said = f"{len(asked)} predictions, {hits} of sessions that bought: {FEWEST} are needed, of both kinds"
+        raise UserError(f"{path} is too small: the last 60 % of its time have {said}")
+    scored = _Scored(asked)
+    metrics = {**scored.metrics(), "cut_off": cut_off, "snapshots_refused": stream.refused}
     return Result(
         "intent",
         len(log.interactions),
