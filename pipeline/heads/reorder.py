@@ -20,6 +20,9 @@ MAX_PENDING = 8
 
 BINS = len(REORDER_EDGES)
 
+ENOUGH_LABELS = 2_000
+"""Labels under which the due date is not relied upon."""
+
 _BEGINS = (0, *REORDER_EDGES[:-1])
 _FAR = 3_650 * DAY
 
@@ -100,7 +103,7 @@ SPEC = Spec(
 
 
 def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, items: int, version: int = 0) -> Memory:
-    """Take an order. `prediction` names what it may begin, `day_end` is the end of the order's day, of the customer's zone.
+    """Take an order. `prediction` names what it may begin, `day_end` is the end of its day in the customer's zone.
 
     An order of the last purchase day is part of that purchase; so is one of an earlier day that was read late.
     """
@@ -178,7 +181,7 @@ def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
             bought = 0 <= one.silence < edge
             at = one.begin + edge
             row = inputs(one.facts, place)
-            known.append(Labelled(one.id, place, one.made_at, at, row, int(bought), 1.0, None, one.version))
+            known.append(Labelled(one.id, place, one.made_at, at, row, int(bought), 1, None, one.version))
             place += 1
         if not bought and place < BINS:
             left.append(replace(one, bin=place))
