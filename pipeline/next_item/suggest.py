@@ -1,7 +1,8 @@
 """What a person may look at next: the rankings of all sources fused by reciprocal rank, each suggestion with its why.
 
 A suggestion scores the sum of weight / (RANK_OFFSET + rank) over the sources that rank it ("Reciprocal rank fusion",
-Cormack, Clarke and Büttcher, 2009). Nothing is learned in the fusion: it hardly depends on its weights.
+Cormack, Clarke and Büttcher, 2009). Nothing is learned in the fusion. What is popular stands in for what is not known
+of an item: the more touches the item of now has, the less it counts.
 """
 
 from enum import StrEnum
@@ -21,6 +22,9 @@ from pipeline.next_item.sources import (
 
 RANK_OFFSET = 5
 
+HALF_POPULAR = 20
+"""Touches of the item of now at which what is popular counts half."""
+
 
 class Source(StrEnum):
     """Which table ranked an item."""
@@ -33,6 +37,7 @@ class Source(StrEnum):
 
 
 _WEIGHTS = {Source.OWN: 3.0, Source.TOGETHER: 1.0, Source.ALIKE: 1.0, Source.CATEGORY: 1.0, Source.ALL: 0.25}
+_POPULAR = (Source.CATEGORY, Source.ALL)
 _WORDS = {
     Source.OWN: "looked at before",
     Source.TOGETHER: "viewed together with {}",
@@ -68,14 +73,21 @@ def suggest(memory: Memory, person: str, k: int, may: May) -> tuple[Suggestion, 
     A person that is not known gets what is popular.
     """
     who = memory.persons.get(person)
+    weights = _weights(memory, who)
     rankings = _rankings(memory, who, may)
     scores: dict[str, float] = {}
     for source, ranking in rankings.items():
-        weight = _WEIGHTS[source]
+        weight = weights[source]
         for rank, item in enumerate(ranking, 1 + RANK_OFFSET):
             scores[item] = scores.get(item, 0.0) + weight / rank
     best = sorted(sorted(scores), key=scores.__getitem__, reverse=True)[:k]
-    return tuple(Suggestion(item, scores[item], _reasons(memory, who, item, rankings)) for item in best)
+    return tuple(Suggestion(item, scores[item], _reasons(memory, who, item, rankings, weights)) for item in best)
+
+
+def _weights(memory: Memory, who: Person | None) -> dict[Source, float]:
+    item = None if who is None else memory.items.get(next(reversed(who.items)))
+    popular = HALF_POPULAR / (HALF_POPULAR + (0 if item is None else item.touches))
+    return {source: weight * (popular if source in _POPULAR else 1.0) for source, weight in _WEIGHTS.items()}
 
 
 def _rankings(memory: Memory, who: Person | None, may: May) -> dict[Source, list[str]]:
@@ -98,14 +110,14 @@ def _category_of_now(memory: Memory, now: str) -> str:
     return "" if item is None else item.category
 
 
-def _reasons(memory: Memory, who: Person | None, item: str, rankings: dict[Source, list[str]]) -> tuple[Reason, ...]:
+def _reasons(
+    memory: Memory, who: Person | None, item: str, rankings: dict[Source, list[str]], weights: dict[Source, float]
+) -> tuple[Reason, ...]:
     found: list[tuple[float, Reason]] = []
     for source, ranking in rankings.items():
         if item in ranking:
             rank = 1 + ranking.index(item)
-            found.append(
-                (_WEIGHTS[source] / (RANK_OFFSET + rank), Reason(source, rank, _of(memory, who, item, source)))
-            )
+            found.append((weights[source] / (RANK_OFFSET + rank), Reason(source, rank, _of(memory, who, item, source))))
     found.sort(key=lambda scored: -scored[0])
     return tuple(reason for _, reason in found)
 

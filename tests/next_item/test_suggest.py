@@ -78,7 +78,8 @@ def test_own_items_of_the_category_of_now_come_before_later_ones_of_another():
     visit(memory, "p", "boots", day=0, category="shoes")
     visit(memory, "p", "lamp", day=1, category="light")
     visit(memory, "p", "sandals", day=2, category="shoes")
-    assert best(memory, "p", 2) == ["boots", "lamp"]
+    own = {s.item: s.reasons[0].rank for s in suggest(memory, "p", 2, anything) if s.reasons[0].source is Source.OWN}
+    assert own == {"boots": 1, "lamp": 2}
 
 
 def test_a_person_who_saw_nothing_that_others_saw_gets_what_is_popular_in_the_category():
@@ -92,6 +93,18 @@ def test_a_person_who_saw_nothing_that_others_saw_gets_what_is_popular_in_the_ca
     assert items(suggested) == ["boots", "clogs", "lamp"]
     assert str(suggested[0].reasons[0]) == "popular in shoes"
     assert [str(reason) for reason in suggested[2].reasons] == ["popular in this shop"]
+
+
+def test_what_is_popular_counts_less_the_better_the_item_of_now_is_known():
+    new, known = Memory(), Memory()
+    for memory, times in ((new, 1), (known, 60)):
+        for n in range(5):
+            visit(memory, f"q{n}", "boots", category="shoes")
+        for n in range(times):
+            visit(memory, f"r{n}", "sandals", category="shoes")
+        visit(memory, "p", "sandals", category="shoes")
+    scores = [suggest(memory, "p", 1, anything)[0].score for memory in (new, known)]
+    assert scores[1] < scores[0] / 2
 
 
 def test_a_stranger_gets_what_is_popular_and_a_new_shop_has_nothing():
