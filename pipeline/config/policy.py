@@ -59,6 +59,14 @@ class CartPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     offline_lag: Annotated[
         Millis, Meta(description="How late tills report: no step is due sooner after the last activity.")
     ] = Millis(0)
+    timing: Annotated[
+        Literal["learned", "fixed"],
+        Meta(description="Learned: the first step is due when waiting for an untouched order is no longer worth it."),
+    ] = "learned"
+    theta: Annotated[
+        float,
+        Meta(gt=0, lt=1, description="Chance of an untouched order up to the next look that is worth waiting for."),
+    ] = 0.02
     categories: dict[str, CartOverride] = {}
 
 
@@ -85,6 +93,10 @@ class WinBackPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     prior_gap: Annotated[
         Millis, Meta(description="Usual time between two orders of a customer, before there are any of his own.")
     ] = Millis(60 * DAY)
+    timing: Annotated[
+        Literal["learned", "fixed"],
+        Meta(description="Learned: due when the customer's next order is, once enough orders were learned from."),
+    ] = "learned"
     categories: Annotated[
         dict[str, Millis], Meta(description="Another prior_gap after an order whose dearest line is of this category.")
     ] = {}

@@ -3,14 +3,16 @@
 The customer is a copy that is changed in place, so that an exception leaves the customer as it was.
 """
 
-from pipeline.engine.intake import HANDLERS, KNOWN_ORDER
-from pipeline.log.rows import Click, PersonEvent
+from pipeline.engine import heads
+from pipeline.engine.intake import HANDLERS, KNOWN_ORDER, may_profile
+from pipeline.log.rows import CartRow, Click, PersonEvent
 from pipeline.profile.days import day_of, start_of
 from pipeline.profile.funnel import Stage, stage_at
 from pipeline.profile.orders import next_fall, roll
 from pipeline.state.customer import NEVER, Customer, wake_by
 from pipeline.triggers import personalization
 from pipeline.triggers.cart_content import filled
+from pipeline.triggers.contract import Kind, Outcome
 from pipeline.triggers.kinds import TRIGGERS
 from pipeline.triggers.verdict import SiteNow, Verdict
 
@@ -18,6 +20,7 @@ Folded = list[Verdict] | str
 """What was decided at once, or the reason for which the event was not used."""
 
 
+_CART, _EMITTED = Kind.CART_ABANDONED, Outcome.EMITTED
 _AWARENESS, _CONSIDERATION = int(Stage.AWARENESS), int(Stage.CONSIDERATION)
 
 
@@ -29,12 +32,16 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
         return []
     if refusal is not None:
         return refusal
+    if may_profile(customer, event.at, site) and not customer.bot:
+        heads.take(customer, event, site)
     verdicts: list[Verdict] = []
     for trigger in TRIGGERS:
         if decided := trigger.on_event(customer, person, event, site):
             verdicts += decided
     if type(event) is not Click or customer.stage < (_CONSIDERATION if customer.interested else _AWARENESS):
         _advance(customer, event.at, site)
+    if type(event) is CartRow and not filled(customer.cart):
+        heads.empty(customer, event.at)
     return verdicts
 
 
@@ -46,6 +53,10 @@ def forbid(customer: Customer, event: PersonEvent, site: SiteNow) -> list[Verdic
 def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
     """Let time pass for a customer, in place, up to the site's clock."""
     verdicts = [verdict for trigger in TRIGGERS for verdict in trigger.settle(customer, person, site)]
+    for verdict in verdicts:
+        if verdict.kind is _CART and verdict.outcome is _EMITTED:
+            heads.leave(customer, verdict.due)
+    heads.settle(customer, site)
     if customer.orders is not None:
         customer.orders = roll(customer.orders, day_of(site.clock, site.policy.timezone))
     stage, lapses = stage_at(customer, site.clock, filled=filled(customer.cart))
@@ -53,6 +64,7 @@ def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
     customer.next_due = NEVER
     wake_by(customer, lapses)
     wake_by(customer, _next_fall(customer, site))
+    wake_by(customer, heads.wake(customer))
     for trigger in TRIGGERS:
         wake_by(customer, trigger.wake(customer, site))
     return verdicts
@@ -60,7 +72,8 @@ def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
 
 def lapse(customer: Customer, site: SiteNow) -> int:
     """When what is held must be looked at again though orders are silent, 0 where nothing is."""
-    return min((end for trigger in TRIGGERS if (end := trigger.lapse(customer, site))), default=0)
+    ends = [trigger.lapse(customer, site) for trigger in TRIGGERS]
+    return min((end for end in (*ends, heads.wake(customer)) if end), default=0)
 
 
 def _advance(customer: Customer, at: int, site: SiteNow) -> None:

@@ -62,7 +62,7 @@ def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str 
     if kind == _ADD_TO_WISHLIST:
         for line in event.lines:
             customer.wishes = (*(wish for wish in customer.wishes if wish != line.sku), line.sku)[-MAX_WISHES:]
-    if kind != _SEARCH and _may_profile(customer, event.at, site):
+    if kind != _SEARCH and may_profile(customer, event.at, site):
         if kind == _VIEW_CATEGORY:
             half_life = site.policy.taste.half_life
             customer.tastes = tastes.touched(customer.tastes, weight, event.at, half_life, event.subject)
@@ -95,7 +95,7 @@ def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> str
     if event.op in (CartOp.ADD, CartOp.SNAPSHOT) and event.lines:
         customer.cart_added = max(customer.cart_added, event.at)
         customer.interested = max(customer.interested, event.at)
-    if event.op == CartOp.ADD and _may_profile(customer, event.at, site):
+    if event.op == CartOp.ADD and may_profile(customer, event.at, site):
         _touch_lines(customer, event.lines, tastes.CARTED, event.at, event.currency, site)
     return None
 
@@ -122,7 +122,7 @@ def _order(customer: Customer, _person: str, event: OrderRow, site: SiteNow) -> 
     if event.lines:
         if customer.tastes is not None:
             customer.tastes = tastes.without_items(customer.tastes, frozenset(line.sku for line in event.lines))
-        if _may_profile(customer, event.at, site):
+        if may_profile(customer, event.at, site):
             for line in event.lines:
                 customer.tastes = tastes.touched(
                     customer.tastes, tastes.BOUGHT, event.at, site.policy.taste.half_life, line.category, line.brand
@@ -139,7 +139,7 @@ def _consent(customer: Customer, _person: str, event: ConsentRow, site: SiteNow)
     )
     customer.page_consent = 0
     if event.purpose == _PROFILE and not event.granted:
-        customer.tastes = None  # who objects to a profile has none
+        _forget(customer)
     return None
 
 
@@ -197,8 +197,8 @@ def _touch_lines(
         )
 
 
-def _may_profile(customer: Customer, at: int, site: SiteNow) -> bool:
-    """Whether inferences may be kept: affinities. Who objects keeps none from then on."""
+def may_profile(customer: Customer, at: int, site: SiteNow) -> bool:
+    """Whether inferences may be kept: affinities and scores. Who objects keeps none from then on."""
     rules = site.policy.permission
     words = customer.grants.get(_PROFILE)
     if words is None:
@@ -206,6 +206,11 @@ def _may_profile(customer: Customer, at: int, site: SiteNow) -> bool:
     if len(words) == 1 and words[0].at <= at:
         return words[0].granted and words[0].basis in rules.accepted.get(_PROFILE, ())
     return permission.allowed(customer.grants, _PROFILE, "", rules, at)
+
+
+def _forget(customer: Customer) -> None:
+    """Who objects to a profile has no affinities, no scores, and nothing is learned of him."""
+    customer.tastes = customer.heads = None
 
 
 def _may_collect(customer: Customer, person: str, packed: int, at: int, site: SiteNow) -> bool:
@@ -231,7 +236,7 @@ def _say(customer: Customer, packed: int, at: int, site: SiteNow) -> None:
     elif not _repeats(said, customer.grants, at):
         customer.grants = permission.record_consent_mode(customer.grants, said, at, _judged(customer, site))
     if not said.get(_PROFILE, True):
-        customer.tastes = None
+        _forget(customer)
     for purpose, granted in said.items():
         if customer.grants[purpose][-1].granted != granted:
             customer.page_consent = 0

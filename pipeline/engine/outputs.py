@@ -91,6 +91,7 @@ def write(
         verdict.value,
         site.policy.currency if verdict.value else "",
         verdict.after_send,
+        verdict.scores,
     )
     marks = (outcome, verdict.reason, kind, caused_at, at, due, verdict.after_send)
     decided = Output(DECISIONS, key, encode(decision), headers, *marks)
@@ -156,6 +157,8 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         verdict.cause,
         verdict.moment,
         verdict.action,
+        verdict.scores,
+        verdict.timing,
     )
     return Trigger(
         specversion="1.0",

@@ -21,6 +21,7 @@ from pipeline.engine.models import scorer_of
 from pipeline.engine.outputs import MAX_OUTPUT_BYTES, Origin, Output, write
 from pipeline.engine.refusals import refusal
 from pipeline.engine.timers import Timers
+from pipeline.heads.labelled import Labelled, example_of
 from pipeline.heads.table import SPECS
 from pipeline.log.frames import Frame, decode_frame
 from pipeline.log.persons import site_of
@@ -35,6 +36,7 @@ from pipeline.log.rows import (
     Row,
     SourceResetRow,
 )
+from pipeline.scoring.example import encode_example
 from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.snapshot import SnapshotError
 from pipeline.state.codec import MAX_VALUE_BYTES, decode_customer, encode_customer, next_due_of
@@ -68,12 +70,14 @@ NO_SOURCE = -1
 class Batch(NamedTuple):
     """What one transaction holds. `rows` are those of the changelog, the position last; it moves with all the rest.
 
+    `examples` are predictions whose label is known, by the id of the prediction, for the learner.
     `discarded` counts by source id and reason, NO_SOURCE where time was the cause; `messages` the reports of senders
     by channel and Report. `effective` is False where nothing but the position and the clock moved.
     """
 
     rows: list[tuple[bytes, bytes]]
     outputs: list[Output]
+    examples: list[tuple[str, bytes]]
     rejects: list[Reject]
     discarded: Counter[tuple[int, str]]
     messages: Counter[tuple[str, int]]
@@ -110,6 +114,7 @@ class PartitionEngine:
         self._rejects: list[Reject] = []
         self._discarded: Counter[tuple[int, str]] = Counter()
         self._messages: Counter[tuple[str, int]] = Counter()
+        self._examples: list[tuple[str, bytes]] = []
         self._events = 0
         self._models: dict[str, Scorer] = {}
         for head in SPECS:
@@ -154,8 +159,8 @@ class PartitionEngine:
         rows.append((CLOCK_KEY, encode(self.clock)))
         rows.append((POSITION_KEY, encode(self.position)))
         counts = self._discarded, self._messages
-        batch = Batch(rows, self._outputs, self._rejects, *counts, self._events, effective)
-        self._dirty, self._reserved, self._outputs, self._rejects = {}, {}, [], []
+        batch = Batch(rows, self._outputs, self._examples, self._rejects, *counts, self._events, effective)
+        self._dirty, self._reserved, self._outputs, self._examples, self._rejects = {}, {}, [], [], []
         self._discarded, self._messages, self._events = Counter(), Counter(), 0
         return batch
 
@@ -273,13 +278,14 @@ class PartitionEngine:
     def _wake(self, person: str, before: bytes, now: int) -> None:
         name = site_of(person)
         site = self._site(name)
-        customer = decode_customer(before)
+        customer, known = decode_customer(before), len(self._examples)
         try:
             outputs = self._write(person, customer, settle(customer, person, site), site, 0)
         except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
             self._discarded[NO_SOURCE, RejectReason.TIMER_ERROR.value] += 1
             customer = decode_customer(before)
             customer.next_due, outputs = NEVER, []
+            del self._examples[known:]
         value, due = encode_customer(customer), customer.next_due
         if outputs or value != before:
             self._dirty[person] = value
@@ -318,6 +324,9 @@ class PartitionEngine:
                 self._products(name),
                 self._admission(name, policy),
                 self._note,
+                name,
+                self._models,
+                self._learner_of(name),
             )
         return found
 
@@ -356,6 +365,13 @@ class PartitionEngine:
             return True
 
         return admit
+
+    def _learner_of(self, name: str) -> Callable[[str, Labelled], None]:
+        def learn(head: str, labelled: Labelled) -> None:
+            example = example_of(labelled, head, name, SPECS[head].hash)
+            self._examples.append((labelled.id, encode_example(example)))
+
+        return learn
 
     def _note(self, reason: str) -> None:
         self._discarded[NO_SOURCE, reason] += 1

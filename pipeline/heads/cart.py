@@ -13,13 +13,13 @@ from msgspec.structs import replace
 
 from pipeline.heads.labelled import Labelled
 from pipeline.scoring.features import Input, Inputs, Prior, Shrunk, Spec
-from pipeline.scoring.hazard import CART_EDGES, DAY, HOUR, MINUTE
+from pipeline.scoring.hazard import CART_EDGES, HOUR, MINUTE
 
 VISIT_GAP = 30 * MINUTE
 """Milliseconds of silence after which the next event begins another visit."""
 
-MAX_WAITING = 8
-"""Orders of a person in bins that have not ended. A touch that finds so many is not predicted, whatever comes of it."""
+MAX_WAITING = 16
+"""Labels of a person that the clock has not made known. What comes while there are so many is not predicted."""
 
 LEAST_CHANCE = 0.02
 """Floor of the chance that a cart was left alone: no example weighs more than fifty."""
@@ -38,28 +38,23 @@ SPEC = Spec(
     1,
     (
         Input("bin", "step {} of the silence", edges=tuple(range(1, len(CART_EDGES))), scaled=False),
-        Input("age", "cart opened {} hours ago", HOUR, edges=(HOUR, DAY, 3 * DAY)),
-        Input("views", "{} products looked at since the cart was touched", edges=(1, 3, 10)),
-        Input("looks", "{} looks at what is in the cart since it was touched", edges=(1, 2)),
+        Input("age", "cart opened {} hours ago", HOUR),
+        Input("views", "{} products looked at since the cart was touched"),
+        Input("looks", "{} looks at what is in the cart since it was touched"),
         Input("idle", "nothing done for {} minutes", MINUTE, edges=(MINUTE, 10 * MINUTE, HOUR)),
-        Input("since", "{} days since the last order", DAY, edges=(1, DAY)),
         Input("orders", "{} orders", scaled=False),
         Input("visits", "{} visits", scaled=False),
         Input("touches", "carts touched {} times", scaled=False),
-        Input("carts", "{} carts", scaled=False),
         Input("bought", "{} carts ordered", scaled=False),
     ),
     shrunk=(
         Shrunk(
             "touch_rate", "{} orders each time a cart is touched", "bought", "touches", 5.0, "per_touch", share=True
         ),
-        Shrunk("cart_rate", "{} orders a cart", "bought", "carts", 2.0, "per_cart", share=True),
         Shrunk("visit_rate", "{} orders a visit", "orders", "visits", 5.0, "per_visit", share=False),
     ),
-    crosses=(("bin", "views"), ("bin", "idle")),
     priors=(
         Prior("per_touch", "bought", 0.1, per="touches"),
-        Prior("per_cart", "bought", 0.25, per="carts"),
         Prior("per_visit", "orders", 0.05, per="visits"),
     ),
 )
@@ -72,7 +67,7 @@ class Prediction(Struct, frozen=True, array_like=True, gc=False):
     bin: int
     made_at: int
     inputs: Inputs
-    weight: float = 1.0
+    weight: int | float = 1
     served: float | None = None
     version: int = 0
 
@@ -81,8 +76,8 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
     """What is kept of one person. Times are epoch milliseconds, 0 for never.
 
     `seen` is the newest event. Of the cart, if there is one: when it was `opened` and last `touched`; `views` of
-    products since then, and `looks`, those of what is in the cart. Of all the past: `visits`, `orders` and the time of
-    the last, `carts` opened, how often they were touched, and how many were `bought`. `open` is the present prediction,
+    products since then, and `looks`, those of what is in the cart. Of all the past: `visits`, `orders`, how often a
+    cart was touched (`touches`), and how many carts were `bought`. `open` is the present prediction,
     `waiting` are those whose outcome is there, in the order of their bins' ends, which have not been learned.
     """
 
@@ -93,8 +88,6 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
     looks: int = 0
     visits: int = 0
     orders: int = 0
-    ordered_at: int = 0
-    carts: int = 0
     touches: int = 0
     bought: int = 0
     open: Prediction | None = None
@@ -109,11 +102,9 @@ def inputs(memory: Memory, at: int, number: int) -> Inputs:
         memory.views,
         memory.looks,
         max(at - memory.seen, 0),
-        max(at - memory.ordered_at, 0) if memory.ordered_at else 0,
         memory.orders,
         memory.visits,
         memory.touches,
-        memory.carts,
         memory.bought,
     )
 
@@ -134,20 +125,18 @@ def carted(memory: Memory, at: int, prediction: str) -> Memory:
     """Take a change that leaves something in the cart: it opens or touches it. `prediction` is its id."""
     memory = _reached(memory, at)
     at = max(at, memory.seen)
-    new = not memory.opened
     memory = replace(
         memory,
         seen=at,
-        opened=at if new else memory.opened,
+        opened=memory.opened or at,
         touched=at,
         views=0,
         looks=0,
         visits=_visits(memory, at),
-        carts=memory.carts + new,
         touches=memory.touches + 1,
         open=None,
     )
-    if sum(one.at > at for one in memory.waiting) >= MAX_WAITING:
+    if len(memory.waiting) >= MAX_WAITING:
         return memory
     return replace(memory, open=Prediction(prediction, 0, at, inputs(memory, at, 0)))
 
@@ -176,7 +165,6 @@ def ordered(memory: Memory, at: int) -> Memory:
         looks=0,
         visits=_visits(memory, at),
         orders=memory.orders + 1,
-        ordered_at=at,
         bought=memory.bought + (memory.opened > 0),
         open=None,
         waiting=waiting,
@@ -251,7 +239,7 @@ def _reached(memory: Memory, clock: int) -> Memory:
     while (present := memory.open) is not None and clock >= memory.touched + CART_EDGES[present.bin]:
         end, following = memory.touched + CART_EDGES[present.bin], present.bin + 1
         successor = None
-        if following < len(CART_EDGES):
+        if following < len(CART_EDGES) and len(memory.waiting) < MAX_WAITING:
             successor = Prediction(present.id, following, end, inputs(memory, end, following), present.weight)
         memory = replace(memory, open=successor, waiting=(*memory.waiting, _labelled(memory, present, 0)))
     return memory

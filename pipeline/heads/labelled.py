@@ -21,7 +21,7 @@ class Labelled(Struct, frozen=True, array_like=True, gc=False):
     at: int
     inputs: Inputs
     label: int
-    weight: float = 1.0
+    weight: int | float = 1
     served: float | None = None
     version: int = 0
 

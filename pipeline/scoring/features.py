@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from xxhash import xxh3_64_hexdigest
 
-Inputs = tuple[float, ...]
+Inputs = tuple[int | float, ...]
 """Raw inputs of one prediction, in the order of `Spec.inputs`; counts, milliseconds, minor units or codes."""
 
 Shop = dict[str, float]

@@ -85,5 +85,12 @@ def sigmoid(logit: float) -> float:
     return grown / (1 + grown)
 
 
+class _Said(float):
+    """A number as it is read out: three digits, where the words ask for nothing else."""
+
+    def __format__(self, form: str) -> str:
+        return super().__format__(form or ".3g")
+
+
 def _said(spec: Spec, name: str, inputs: Inputs, shop: Shop) -> str:
-    return spec.words_of(name).format(f"{spec.value_of(name, inputs, shop):.3g}")
+    return spec.words_of(name).format(_Said(spec.value_of(name, inputs, shop)))

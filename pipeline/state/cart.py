@@ -36,7 +36,10 @@ class CartLine(Struct, frozen=True, array_like=True, gc=False):
 
 
 class CartChange(Struct, frozen=True, array_like=True, gc=False):
-    """A change that waits for the clock. `(at, rank, version, id)` is its place in time."""
+    """A change that waits for the clock. `(at, rank, version, id)` is its place in time.
+
+    `delay` is the silence after it until the first step, as it was learned, milliseconds; 0 for the policy's.
+    """
 
     at: int
     rank: int
@@ -44,6 +47,7 @@ class CartChange(Struct, frozen=True, array_like=True, gc=False):
     id: str
     op: int
     lines: tuple[CartLine, ...] = ()
+    delay: int = 0
 
 
 class Emitted(Struct, frozen=True, array_like=True, gc=False):
@@ -73,10 +77,14 @@ class Episode(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Cart(Struct, frozen=True, array_like=True, gc=False):
-    """`settled`: changes up to this time are in `lines`. `snapshot`: place in time of the newest settled snapshot."""
+    """`settled`: changes up to this time are in `lines`. `snapshot`: place in time of the newest settled snapshot.
+
+    `delay` is that of the newest settled change.
+    """
 
     settled: int = 0
     snapshot: tuple[int, int, int, str] | None = None
     lines: tuple[CartLine, ...] = ()
     episode: Episode | None = None
     pending: tuple[CartChange, ...] = ()
+    delay: int = 0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct, field
 
 from pipeline.state.cart import Cart
+from pipeline.state.heads import Heads
 from pipeline.state.orders import Orders
 from pipeline.state.shown import Shown
 from pipeline.state.tastes import Tastes
@@ -78,6 +79,7 @@ class Customer(Struct, array_like=True, gc=False):
     wishes: tuple[str, ...] = ()
     win_back: WinBack | None = None
     shown: Shown | None = None
+    heads: Heads | None = None
 
 
 snapshot: Callable[[Customer], Customer] = Customer.__copy__  # type: ignore[attr-defined]  # msgspec does not say so

@@ -7,7 +7,7 @@ class Standing(Struct, frozen=True, array_like=True, gc=False):
     """Where a person stands: what is shown goes by this, and a change of it is said.
 
     `stage` of the funnel, the top `category` and `brand`, whether the cart is `filled`, the `segments`, and the ids of
-    the top `items`, the first of them first.
+    the top `items`, the first of them first; `band` of the intent to buy, 0 without a score.
     """
 
     stage: int = 0
@@ -16,6 +16,7 @@ class Standing(Struct, frozen=True, array_like=True, gc=False):
     filled: bool = False
     segments: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
+    band: int = 0
 
 
 class Told(Struct, frozen=True, array_like=True, gc=False):

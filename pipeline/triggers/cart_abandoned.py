@@ -38,6 +38,7 @@ from pipeline.triggers.cart_episode import Closing, apply, cancelled, enter
 from pipeline.triggers.cart_judgement import judge
 from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, passed
 from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
+from pipeline.triggers.scored import cart_delay
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 KIND = Kind.CART_ABANDONED
@@ -58,7 +59,8 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
         if event.op == _CHECKOUT:
             return []
         lines = _lines(event, site)
-        change = CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, lines)
+        delay = cart_delay(customer, site)
+        change = CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, lines, delay)
         return _change(customer, person, change, site)
     if isinstance(event, OrderRow):
         return _change(customer, person, _purchase(event, site), site) if event.news == _PURCHASE else []

@@ -8,7 +8,8 @@ from pipeline.state.customer import Customer
 from pipeline.triggers import cart_content as content
 from pipeline.triggers.cart_episode import certain_closing
 from pipeline.triggers.cart_steps import delays_of, next_step, override
-from pipeline.triggers.contract import Kind, Outcome, Reason
+from pipeline.triggers.contract import Kind, Outcome, Reason, Timing
+from pipeline.triggers.scored import cart_said
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 BOT_MEMORY = 24 * 3_600_000
@@ -30,7 +31,11 @@ def judge(customer: Customer, cart: Cart, found: Step, site: SiteNow) -> Verdict
     channel = next(channels_at(customer.grants, due, site.policy.permission), "")
 
     def verdict(outcome: Outcome, reason: Reason) -> Verdict:
-        return Verdict(Kind.CART_ABANDONED, outcome, reason, id_, step, now, due, expires, channel, lines, value)
+        found = Verdict(Kind.CART_ABANDONED, outcome, reason, id_, step, now, due, expires, channel, lines, value)
+        if outcome is not Outcome.EMITTED:
+            return found
+        timing = Timing.LEARNED if cart.delay and step == 1 else Timing.RULES
+        return replace(found, timing=timing, scores=cart_said(customer, due, site))
 
     refusal = _unfit(customer, cart, due, site)
     if refusal is None and not channel:

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from pipeline.config.durations import Millis
 from pipeline.config.policy import CartPolicy, SitePolicy
+from pipeline.heads.cart import SOONEST
 from pipeline.state.cart import PURCHASE, Cart, Episode
 from pipeline.state.customer import MAX_ACTIVE, NEVER
 from pipeline.triggers.cart_content import SHRINKING, active, dearest_category
@@ -13,10 +14,12 @@ Delays = tuple[tuple[int, int], ...]
 
 
 def delays_of(policy: SitePolicy, cart: Cart) -> Delays:
-    """Delays that hold for a cart: those of the category of its dearest line, else the site's."""
+    """Delays that hold for a cart: those of the category of its dearest line, else the site's; the first as learned."""
     steps = policy.cart.steps
     if policy.cart.categories:
         steps = override(policy.cart, cart)[1]
+    if cart.delay:
+        steps = (Millis(cart.delay), *steps[1:])
     return _raised(steps, policy.cart.offline_lag)
 
 
@@ -68,11 +71,13 @@ def next_wake(cart: Cart, spans: tuple[int, ...], delays: Delays) -> int:
     if cart.episode is not None and (found := next_step(cart.episode, spans, delays)):
         due = found[1]
     for change in cart.pending:
+        silent = change.at + min(change.delay or delays[0][1], delays[0][1])
         if waiting:
             if change.rank == PURCHASE or change.op in SHRINKING:
                 return min(due or change.at, change.at)
+            due = min(due or silent, silent)
         elif change.rank != PURCHASE:
-            due, waiting = change.at + delays[0][1], True
+            due, waiting = silent, True
     return due
 
 
@@ -106,6 +111,7 @@ def passed(spans: tuple[int, ...], settled: int) -> tuple[int, ...]:
 
 def grain_of(policy: CartPolicy) -> int:
     """The shortest delay that any cart of the site may have: activity closer than this is one span."""
+    first = min(policy.steps[0], SOONEST) if policy.timing == "learned" else policy.steps[0]
     if not policy.categories:
-        return policy.steps[0]
-    return min(policy.steps[0], *(o.steps[0] for o in policy.categories.values() if o.steps))
+        return first
+    return min(first, *(o.steps[0] for o in policy.categories.values() if o.steps))

@@ -85,6 +85,35 @@ class Action(StrEnum):
     NONE = "none"
 
 
+class Factor(Struct, frozen=True):
+    """What one feature adds to a score's logit, in words that a merchant reads."""
+
+    feature: str
+    words: str
+    logit: float
+
+
+class Score(Struct, frozen=True):
+    """A score that a trigger goes by: of which head, which version of it; the strongest factors first.
+
+    `logit` is the bare score, `probability` the calibrated one: of an order in this visit (intent), of an untouched
+    order before the next look (cart), of an order within 30 days (reorder).
+    """
+
+    head: str
+    version: int
+    logit: float
+    probability: float
+    factors: tuple[Factor, ...] = ()
+
+
+class Timing(StrEnum):
+    """What set the time of a trigger: a model, or the policy's rules, as they do while too little has been learned."""
+
+    LEARNED = "learned"
+    RULES = "rules"
+
+
 class Moment(Struct, frozen=True, omit_defaults=True):
     """Where a person stands: what personalization goes by. Empty where nothing is known."""
 
@@ -93,6 +122,8 @@ class Moment(Struct, frozen=True, omit_defaults=True):
     category: str = ""
     brand: str = ""
     segments: tuple[str, ...] = ()
+    intent: str = ""
+    """Band of the intent to buy: low, medium or high; empty while nothing has been learned."""
 
 
 class TriggerItem(Struct, frozen=True, omit_defaults=True):
@@ -140,6 +171,10 @@ class TriggerData(Struct, frozen=True, omit_defaults=True):
     """Of a personalization: where the person stands."""
     action: Action | None = None
     """Of a personalization: what to do on site."""
+    scores: tuple[Score, ...] = ()
+    """What the models say of the person now; none where nothing has been learned."""
+    timing: Timing | None = None
+    """Of a cart or a win-back: what set its time."""
 
 
 class Trigger(Struct, frozen=True, omit_defaults=True):
@@ -183,6 +218,7 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     value: int = 0
     currency: str = ""
     after_send: bool = False
+    scores: tuple[Score, ...] = ()
 
 
 def trigger_id(site: str, kind: Kind, episode: str, step: int) -> str:

@@ -24,6 +24,7 @@ from pipeline.state.shown import Shown, Standing, Told, Waiting
 from pipeline.triggers.contract import Kind, Outcome, Reason
 from pipeline.triggers.personalization_gates import REASONS, Refusal, permitted, refusal_of
 from pipeline.triggers.personalization_moment import PROMPTS, SEARCHES, moment_of, standing_of, unhurried, urgent
+from pipeline.triggers.scored import intent_said
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 KIND = Kind.PERSONALIZATION
@@ -175,6 +176,7 @@ def _judge(customer: Customer, person: str, episode: str, at: int, site: SiteNow
             lines,
             moment=moment,
             action=action,
+            scores=intent_said(customer, at, site),
         )
     ]
 

@@ -10,6 +10,7 @@ from pipeline.state.customer import Customer
 from pipeline.state.shown import Standing, Told
 from pipeline.triggers.cart_content import filled
 from pipeline.triggers.contract import Action, Moment
+from pipeline.triggers.scored import BANDS, band_of
 from pipeline.triggers.verdict import SiteNow
 
 PLACES = 3
@@ -33,9 +34,9 @@ def standing_of(customer: Customer, last: Standing, at: int, site: SiteNow) -> S
     """Where a person stands at a time. Who was in a rank `last` keeps it until beaten by the margin."""
     in_cart = filled(customer.cart)
     stage, _ = stage_at(customer, at, filled=in_cart)
-    tastes = customer.tastes
+    tastes, band = customer.tastes, band_of(customer, last.band, at, site)
     if tastes is None:
-        return Standing(stage, "", "", in_cart)
+        return Standing(stage, "", "", in_cart, (), (), band)
     product_of = site.product
 
     def sellable(sku: str) -> bool:
@@ -43,13 +44,15 @@ def standing_of(customer: Customer, last: Standing, at: int, site: SiteNow) -> S
         return product is None or (product.stock != 0 and not product.restricted)
 
     category, brand = first(tastes.categories, last.category), first(tastes.brands, last.brand)
-    return Standing(stage, category, brand, in_cart, (), top(tastes.items, last.items, PLACES, sellable))
+    return Standing(stage, category, brand, in_cart, (), top(tastes.items, last.items, PLACES, sellable), band)
 
 
 def moment_of(standing: Standing) -> Moment:
     """Where a person stands, as a trigger says it."""
     cart = "filled" if standing.filled else "empty"
-    return Moment(_STAGES[standing.stage], cart, standing.category, standing.brand, standing.segments)
+    return Moment(
+        _STAGES[standing.stage], cart, standing.category, standing.brand, standing.segments, BANDS[standing.band]
+    )
 
 
 def urgent(standing: Standing, searches: int, *, leaving: bool) -> Action | None:

@@ -1,13 +1,15 @@
 """A verdict: what a trigger decided about one step, before it is written as a decision and a message."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
 from pipeline.config.policy import SitePolicy
+from pipeline.heads.labelled import Labelled
 from pipeline.log.rows import ProductRow
+from pipeline.scoring.scorer import Scorer
 from pipeline.state.cart import CartLine
-from pipeline.triggers.contract import Action, Cause, Kind, Moment, Outcome, Reason
+from pipeline.triggers.contract import Action, Cause, Kind, Moment, Outcome, Reason, Score, Timing
 
 
 class SiteNow(Struct, frozen=True):
@@ -17,6 +19,9 @@ class SiteNow(Struct, frozen=True):
     policy allows a minute, False where none is left: ask last, when all else says yes. `note(reason)` counts what an
     event was not used for. In a live log a step is decided when the clock gets there; in a replay the clock jumps, and
     a step is decided as of the moment when it was due.
+
+    `models` are the snapshots to score with, by head: for one that is not there nothing has been learned yet, and rules
+    hold. `learn(head, labelled)` hands over a prediction whose label is known. `name` is the site's.
     """
 
     clock: int
@@ -26,6 +31,9 @@ class SiteNow(Struct, frozen=True):
     product: Callable[[str], ProductRow | None]
     admit: Callable[[Kind, int], bool] = lambda _kind, _now: True
     note: Callable[[str], None] = lambda _reason: None
+    name: str = ""
+    models: Mapping[str, Scorer] = {}
+    learn: Callable[[str, Labelled], None] = lambda _head, _labelled: None
 
 
 class Verdict(Struct, frozen=True, gc=False):
@@ -47,3 +55,5 @@ class Verdict(Struct, frozen=True, gc=False):
     cause: Cause | None = None
     moment: Moment | None = None
     action: Action | None = None
+    scores: tuple[Score, ...] = ()
+    timing: Timing | None = None

@@ -16,6 +16,7 @@ from pipeline.profile.orders import completed_gaps, expected_gap, last_order_at
 from pipeline.state.customer import Customer, Grants
 from pipeline.state.orders import Order, Orders
 from pipeline.state.win_back import Variant, WinBack
+from pipeline.triggers.scored import learned_span
 
 _MESSAGES = str(Purpose.MARKETING_MESSAGE)
 
@@ -88,7 +89,7 @@ def _candidate(customer: Customer, win_back: WinBack, person: str, rules: SitePo
     anchor = None if orders is None else last_order_at(orders, at)
     if orders is not None and anchor is not None:
         if anchor.at > win_back.answered:
-            return _next_order(win_back, orders, anchor, rules, at)
+            return _next_order(customer, win_back, orders, anchor, rules, at)
         return _dormant(win_back, anchor.id, anchor.at, 0, rules, at) if anchor.at > win_back.slept else None
     if not (word := _first_word(customer.grants)):
         return None
@@ -97,12 +98,15 @@ def _candidate(customer: Customer, win_back: WinBack, person: str, rules: SitePo
     return min((step for step in found if step is not None), key=lambda step: (step.due, step.variant), default=None)
 
 
-def _next_order(win_back: WinBack, orders: Orders, anchor: Order, rules: SitePolicy, at: int) -> Step:
+def _next_order(
+    customer: Customer, win_back: WinBack, orders: Orders, anchor: Order, rules: SitePolicy, at: int
+) -> Step:
     prior = prior_gap(rules, anchor.category)
     if completed_gaps(orders, at)[0]:
         variant, span = Variant.CADENCE, 2 * expected_gap(orders, prior, at)
     else:
         variant, span = Variant.SECOND_ORDER, prior * 3 // 2
+    span = learned_span(customer, anchor.at, rules) or span
     due = anchor.at + min(max(span, SOONEST), LATEST)
     cancelled = max((time for time in win_back.cancelled if time <= at), default=0)
     if cancelled > anchor.at:

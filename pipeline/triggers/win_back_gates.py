@@ -11,7 +11,8 @@ from pipeline.state.customer import Customer
 from pipeline.state.orders import Order, Orders, OrderState
 from pipeline.state.win_back import Variant, WinBack
 from pipeline.triggers.cart_judgement import BOT_MEMORY
-from pipeline.triggers.contract import Cause, Kind, Outcome, Reason
+from pipeline.triggers.contract import Cause, Kind, Outcome, Reason, Timing
+from pipeline.triggers.scored import learned_span, reorder_said
 from pipeline.triggers.verdict import SiteNow, Verdict
 from pipeline.triggers.win_back_due import SOONEST, Step, prior_gap
 from pipeline.triggers.win_back_memory import last_visit
@@ -56,6 +57,8 @@ def judge(customer: Customer, win_back: WinBack, step: Step, site: SiteNow) -> J
             channel,
             variant=step.variant.name.lower(),
             cause=cause_of(customer, win_back, step) if outcome is Outcome.EMITTED else None,
+            scores=reorder_said(customer, at, site) if outcome is Outcome.EMITTED else (),
+            timing=_timing(customer, step, site) if outcome is Outcome.EMITTED else None,
         )
 
     if refusal is not None:
@@ -74,6 +77,11 @@ def judge(customer: Customer, win_back: WinBack, step: Step, site: SiteNow) -> J
         again = try_again(step.episode, now, expires, site.policy.ramp.spread)
         return Judged(verdict(Outcome.DEFERRED, Reason.RATE), min(again, expires))
     return Judged(verdict(Outcome.EMITTED, Reason(step.variant.name.lower())), expires)
+
+
+def _timing(customer: Customer, step: Step, site: SiteNow) -> Timing:
+    by_order = step.variant in (Variant.CADENCE, Variant.SECOND_ORDER)
+    return Timing.LEARNED if by_order and learned_span(customer, step.anchor, site.policy) else Timing.RULES
 
 
 def cause_of(customer: Customer, win_back: WinBack, step: Step) -> Cause:

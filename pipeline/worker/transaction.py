@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation
 
-from pipeline.config.namespace import CHANGELOG, REJECTS, Namespace
+from pipeline.config.namespace import CHANGELOG, EXAMPLES, REJECTS, Namespace
 from pipeline.config.settings import Settings
 from pipeline.engine.partition import Batch
 from pipeline.log import rejects
@@ -45,6 +45,7 @@ async def commit(producer: Any, namespace: Namespace, partition: int, batch: Bat
     for reject in batch.rejects:
         key = rejects.reject_key(reject.topic, reject.partition, reject.offset)
         by_topic.setdefault(REJECTS, []).append((key, rejects.encode(reject), []))
+    by_topic[EXAMPLES] = [(name.encode(), value, []) for name, value in batch.examples]
     by_topic[CHANGELOG] = [(key, value, []) for key, value in batch.rows]
     try:
         for topic, entries in by_topic.items():

@@ -1,0 +1,178 @@
+"""What the heads learn of a person from one event, what they say of it, and the labels that time makes known."""
+
+from msgspec.structs import replace
+
+from pipeline.heads import cart, intent, reorder
+from pipeline.log.rows import CartOp, CartRow, Click, ClickKind, MessageRow, OrderNews, OrderRow, PersonEvent, Report
+from pipeline.profile.days import day_of, start_of
+from pipeline.profile.money import in_base_currency
+from pipeline.scoring.hazard import MINUTE
+from pipeline.state.customer import Customer, wake_by
+from pipeline.state.heads import MAX_DUE, Heads
+from pipeline.state.recent import digest
+from pipeline.triggers.scored import reorder_due
+from pipeline.triggers.verdict import SiteNow
+
+_VIEW_ITEM, _VIEW_CATEGORY, _SEARCH = int(ClickKind.VIEW_ITEM), int(ClickKind.VIEW_CATEGORY), int(ClickKind.SEARCH)
+_FAVOURING = frozenset(map(int, (ClickKind.ADD_TO_WISHLIST, ClickKind.LIKE)))
+_ADD, _CHECKOUT, _SNAPSHOT, _CLEAR = map(int, (CartOp.ADD, CartOp.CHECKOUT, CartOp.SNAPSHOT, CartOp.CLEAR))
+_PURCHASE, _SENT = int(OrderNews.PURCHASE), int(Report.SENT)
+
+_LABELS_BY = 30 * MINUTE
+"""A cart's bins are so short at first that waking a person for each would cost more than the label is worth."""
+
+_NOTHING = Heads()
+
+
+def take(customer: Customer, event: PersonEvent, site: SiteNow) -> None:
+    """Take an event that the profile has taken, of a person of whom a profile may be kept.
+
+    What is predicted of it is scored with the models of now, and kept until its label is known.
+    """
+    if type(event) is Click:
+        _click(customer, event, site)
+    elif isinstance(event, CartRow):
+        _cart(customer, event, site)
+    elif isinstance(event, OrderRow):
+        if event.news == _PURCHASE and not event.renewal:
+            _order(customer, event, site)
+    elif isinstance(event, MessageRow) and event.report == _SENT:
+        leave(customer, event.at)
+
+
+def leave(customer: Customer, at: int) -> None:
+    """A message went out: what the cart's silence says from now on is not the customer's own doing."""
+    heads = customer.heads
+    if heads is not None and heads.cart is not None:
+        customer.heads = replace(heads, cart=cart.censored(heads.cart, at))
+
+
+def empty(customer: Customer, at: int) -> None:
+    """Nothing was left in the cart by a change that was taken for a touch."""
+    heads = customer.heads
+    if heads is not None and heads.cart is not None and heads.cart.opened:
+        customer.heads = replace(heads, cart=cart.emptied(heads.cart, at))
+
+
+def settle(customer: Customer, site: SiteNow) -> None:
+    """Hand over the labels that the clock has made known."""
+    heads, clock = customer.heads, site.clock
+    if heads is None:
+        return
+    learn = site.learn
+    sure, carts, reorders = heads.intent, heads.cart, heads.reorder
+    if sure is not None:
+        sure, labels = intent.settle(sure, clock)
+        for label in labels:
+            learn("intent", label)
+    if carts is not None:
+        carts, labels = cart.settle(carts, clock)
+        for label in labels:
+            learn("cart", label)
+    if reorders is not None:
+        reorders, labels = reorder.settle(reorders, clock)
+        for label in labels:
+            learn("reorder", label)
+    customer.heads = Heads(sure, carts, reorders, heads.due)
+
+
+def wake(customer: Customer) -> int:
+    """When the next labels are known, epoch milliseconds; 0 for none."""
+    heads = customer.heads
+    if heads is None:
+        return 0
+    times = [
+        0 if heads.intent is None else intent.next_label(heads.intent),
+        0 if heads.cart is None else _cart_labels(heads.cart),
+        0 if heads.reorder is None else reorder.next_label(heads.reorder),
+    ]
+    return min([time for time in times if time], default=0)
+
+
+def _click(customer: Customer, event: Click, site: SiteNow) -> None:
+    kind, at = event.kind, event.at
+    heads = customer.heads or _NOTHING
+    memory = heads.intent or intent.Memory()
+    lines = event.lines
+    if kind == _VIEW_ITEM and lines:
+        memory = intent.viewed(memory, at, lines[0].sku, lines[0].category)
+    elif kind == _VIEW_CATEGORY:
+        memory = intent.browsed(memory, at, event.subject)
+    elif kind == _SEARCH:
+        memory = intent.searched(memory, at)
+    elif kind in _FAVOURING and lines:
+        memory = intent.favoured(memory, at, lines[0].sku, lines[0].category)
+    else:
+        return
+    carts = heads.cart
+    if carts is not None:
+        held = customer.cart
+        inside = carts.opened and held is not None and lines and any(line.sku == lines[0].sku for line in held.lines)
+        carts = cart.viewed_carted(carts, at) if inside else cart.viewed(carts, at)
+    memory = _asked(customer, memory, event.id, at, site)
+    customer.heads = Heads(memory, carts, heads.reorder, heads.due)
+
+
+def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
+    at, op = event.at, event.op
+    heads = customer.heads or _NOTHING
+    memory, carts = heads.intent or intent.Memory(), heads.cart or cart.Memory()
+    if op == _ADD and event.lines:
+        memory = intent.carted(memory, at, event.lines[0].sku, event.lines[0].category)
+    elif op == _CHECKOUT:
+        memory = intent.checked_out(memory, at)
+    else:
+        memory = intent.changed_cart(memory, at)
+    if op == _CHECKOUT:
+        carts = cart.viewed(carts, at)
+    elif op == _CLEAR or (op == _SNAPSHOT and not event.lines):
+        carts = cart.emptied(carts, at)
+    else:
+        carts = cart.carted(carts, at, _name(event.id))
+        wake_by(customer, _cart_labels(carts))
+    memory = _asked(customer, memory, event.id, at, site)
+    customer.heads = Heads(memory, carts, heads.reorder, heads.due)
+
+
+def _asked(customer: Customer, memory: intent.Memory, event: str, at: int, site: SiteNow) -> intent.Memory:
+    """Keep the prediction where the session has come so far."""
+    if not intent.kept_now(memory):
+        return memory
+    scorer = site.models.get("intent")
+    served, version = None, 0
+    if scorer is not None:
+        served, version = scorer.logit(intent.inputs(memory, at), scorer.shop(site.name)), scorer.version
+    memory = intent.predicted(memory, _name(event), at, served, version)
+    wake_by(customer, intent.next_label(memory))
+    return memory
+
+
+def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
+    heads, at, zone = customer.heads or _NOTHING, event.at, site.policy.timezone
+    sure, carts, before = heads.intent, heads.cart, heads.reorder or reorder.Memory()
+    if not event.offline:
+        sure = intent.ordered(sure or intent.Memory(), at)
+    if carts is not None:
+        carts = cart.ordered(carts, at)
+    scorer = site.models.get("reorder")
+    day_end = start_of(day_of(at, zone) + 1, zone)
+    value = in_base_currency(event.value, event.currency, site.policy) or 0
+    items = sum(max(line.quantity, 0) for line in event.lines)
+    version = 0 if scorer is None else scorer.version
+    after = reorder.ordered(before, _name(event.id), at, day_end, value, items, version)
+    due = heads.due
+    if after.day_end == day_end and (expected := reorder_due(after, day_end, site)) is not None:
+        due = (*[one for one in due if one[0] != at], (at, expected))[-MAX_DUE:]
+    customer.heads = Heads(sure, carts, after, due)
+    wake_by(customer, wake(customer))
+
+
+def _cart_labels(memory: cart.Memory) -> int:
+    """When it is worth waking for labels of the cart."""
+    known = cart.next_label(memory)
+    return max(known, memory.touched + _LABELS_BY) if known else 0
+
+
+def _name(event: str) -> str:
+    """Names a prediction: forty bits of the hash of the event that it is of."""
+    return digest(event).hex()

@@ -1,0 +1,121 @@
+"""What the models say of a person, as triggers go by it and tell it. None of it where nothing has been learned."""
+
+from pipeline.config.policy import SitePolicy
+from pipeline.heads import cart, intent, reorder
+from pipeline.scoring.features import Inputs, Shop
+from pipeline.scoring.hazard import CART_EDGES, DAY, REORDER_EDGES, bin_at
+from pipeline.scoring.scorer import Scorer
+from pipeline.state.customer import Customer
+from pipeline.triggers.contract import Factor, Score
+from pipeline.triggers.verdict import SiteNow
+
+HORIZON = 30 * DAY
+"""Within which the reorder score says how likely an order is."""
+
+LOW, MEDIUM, HIGH = 1, 2, 3
+"""Bands of intent; the numbers are stored, 0 is for no score."""
+
+BANDS = {0: "", LOW: "low", MEDIUM: "medium", HIGH: "high"}
+
+_MEDIUM_FROM, _HIGH_FROM = 0.75, 2.0
+"""Chance of an order in this visit, over that of the shop's average visit, from which each band begins."""
+
+_MARGIN = 1.1
+"""A band is left only when its edge is passed by this ratio, or small changes would swing it."""
+
+
+def band_of(customer: Customer, last: int, at: int, site: SiteNow) -> int:
+    """The band of the intent to buy; that of `last` time is kept until its edge is passed by the margin."""
+    scorer, heads = site.models.get("intent"), customer.heads
+    if scorer is None or heads is None or heads.intent is None:
+        return 0
+    shop = scorer.shop(site.name)
+    chance = scorer.probability(scorer.logit(intent.inputs(heads.intent, at), shop))
+    times = chance / max(shop["rate"], 1e-6)
+    medium = _MEDIUM_FROM / _MARGIN if last >= MEDIUM else _MEDIUM_FROM * (_MARGIN if last == LOW else 1)
+    high = _HIGH_FROM / _MARGIN if last == HIGH else _HIGH_FROM * (_MARGIN if last else 1)
+    return HIGH if times >= high else MEDIUM if times >= medium else LOW
+
+
+def intent_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...]:
+    """The intent to buy, as a trigger tells it."""
+    scorer, heads = site.models.get("intent"), customer.heads
+    if scorer is None or heads is None or heads.intent is None:
+        return ()
+    shop, inputs = scorer.shop(site.name), intent.inputs(heads.intent, at)
+    logit = scorer.logit(inputs, shop)
+    return (_said(scorer, inputs, shop, logit, scorer.probability(logit)),)
+
+
+def cart_delay(customer: Customer, site: SiteNow) -> int:
+    """Silence after which to speak of the cart that was just touched, milliseconds; 0 where the fixed steps hold."""
+    policy, scorer, heads = site.policy.cart, site.models.get("cart"), customer.heads
+    if policy.timing != "learned" or scorer is None or heads is None or heads.cart is None:
+        return 0
+    memory, trained, shop = heads.cart, scorer.snapshot.trained, scorer.shop(site.name)
+    for number, edge in enumerate(CART_EDGES, start=1):
+        if edge < cart.SOONEST:
+            continue
+        chance = 0.0
+        if edge < cart.LATEST:
+            chance = scorer.probability(scorer.logit(cart.inputs(memory, memory.touched + edge, number), shop))
+        match cart.timing(number, chance, trained, policy.theta):
+            case cart.Timing.FIRE:
+                return edge
+            case cart.Timing.FIXED_STEPS:
+                return 0
+    return 0
+
+
+def cart_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...]:
+    """How likely the cart is to be ordered untouched before the next look at it, as a trigger tells it."""
+    scorer, heads = site.models.get("cart"), customer.heads
+    if scorer is None or heads is None or heads.cart is None:
+        return ()
+    memory, shop = heads.cart, scorer.shop(site.name)
+    number = min(bin_at(CART_EDGES, max(at - memory.touched, 0)), len(CART_EDGES) - 1)
+    inputs = cart.inputs(memory, at, number)
+    logit = scorer.logit(inputs, shop)
+    return (_said(scorer, inputs, shop, logit, scorer.probability(logit)),)
+
+
+def reorder_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...]:
+    """How likely the next order is within HORIZON, given the silence so far, as a trigger tells it.
+
+    The factors are those of the hazard of the bin that the silence is in.
+    """
+    scorer, heads = site.models.get("reorder"), customer.heads
+    if scorer is None or heads is None or heads.reorder is None or not heads.reorder.day_end:
+        return ()
+    memory, shop = heads.reorder, scorer.shop(site.name)
+    silence = reorder.silence_of(memory, at)
+    chance = reorder.within(hazards(memory, scorer, shop), silence, HORIZON)
+    place = min(bin_at(REORDER_EDGES, silence), reorder.BINS - 1)
+    inputs = reorder.inputs(memory.facts, place)
+    return (_said(scorer, inputs, shop, scorer.logit(inputs, shop), chance),)
+
+
+def reorder_due(memory: reorder.Memory, at: int, site: SiteNow) -> int | None:
+    """When the next order is due, epoch milliseconds; 0 where none is expected, None where too little was learned."""
+    scorer = site.models.get("reorder")
+    if scorer is None or scorer.snapshot.trained < reorder.ENOUGH_LABELS:
+        return None
+    return reorder.due(memory, hazards(memory, scorer, scorer.shop(site.name)), at) or 0
+
+
+def hazards(memory: reorder.Memory, scorer: Scorer, shop: Shop) -> list[float]:
+    """Of each bin of the silence after the last purchase day."""
+    rows = [reorder.inputs(memory.facts, place) for place in range(reorder.BINS)]
+    return [scorer.probability(scorer.logit(row, shop)) for row in rows]
+
+
+def learned_span(customer: Customer, anchor: int, policy: SitePolicy) -> int:
+    """Time from an order to when the next is due, milliseconds; 0 where rules hold."""
+    if policy.win_back.timing != "learned" or customer.heads is None:
+        return 0
+    return next((due - at for at, due in customer.heads.due if at == anchor and due > at), 0)
+
+
+def _said(scorer: Scorer, inputs: Inputs, shop: Shop, logit: float, chance: float) -> Score:
+    factors = tuple([Factor(one.feature, one.words, one.logit) for one in scorer.contributions(inputs, shop)])
+    return Score(scorer.spec.head, scorer.version, logit, round(chance, 6), factors)
