@@ -40,6 +40,7 @@ class Person(Struct):
     number: int
     memory: Memory = Memory()
     items: frozenset[str] = frozenset()
+    ordered_at: int = 0
 
 
 class Stream:
@@ -58,9 +59,13 @@ class Stream:
         self._taken = 0
 
     def take(self, row: Interaction) -> None:
-        """Take a row of the log."""
+        """Take a row of the log. Purchases of one moment are one order."""
         self.pass_time(row.at)
         person = self._persons.setdefault(row.person, Person(len(self._persons)))
+        if row.kind is Action.BUY:
+            if row.at == person.ordered_at:
+                return
+            person.ordered_at = row.at
         before = person.memory
         self._taken += 1
         person.memory, person.items = told(before, person.items, row, str(self._taken))
@@ -115,7 +120,7 @@ class Stream:
 
 
 def told(memory: Memory, items: frozenset[str], row: Interaction, prediction: str) -> tuple[Memory, frozenset[str]]:
-    """A row of a log as the head takes it, and what is in the cart then. Purchases of one moment are one order."""
+    """A row of a log as the head takes it, and what is in the cart then."""
     match row.kind:
         case Action.ADD:
             return cart.carted(memory, row.at, prediction), items | {row.item}
@@ -123,8 +128,6 @@ def told(memory: Memory, items: frozenset[str], row: Interaction, prediction: st
             left = items - {row.item}
             return (cart.carted(memory, row.at, prediction) if left else cart.emptied(memory, row.at)), left
         case Action.BUY:
-            if row.at == memory.ordered_at:
-                return memory, items
             return cart.ordered(memory, row.at), frozenset()
         case _ if row.item in items:
             return cart.viewed_carted(memory, row.at), items

@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.learning.quality import Floats
 
-_RIDGE = 2.0
+_RIDGE = 30.0
 """Weight of the identity, in examples of the highest information."""
 
 _STEPS = 8
