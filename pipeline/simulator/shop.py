@@ -22,8 +22,8 @@ from pipeline.simulator.visit import Visit
 _SOONEST_ORDER = 3 * SECOND
 """After the last touch of a cart: nobody checks out faster."""
 
-_LONGEST_RETURN = 6 * MINUTE
-"""A visit that comes back for a cart lasts so long at most, until the order."""
+_SHORTEST_RETURN, _LONGEST_RETURN = 4 * MINUTE, 8 * MINUTE
+"""How long a visit that comes back for a cart lasts, until the order. Its start and a search fit well into it."""
 
 
 def simulate(shop: SimulatedShop, note: Callable[[Truth], None] = lambda _: None) -> Iterator[Happening]:
@@ -166,14 +166,14 @@ class _Shop:
             visit.empty(visit.cart_id)
         silence = fate.draw_silence(touched, random)
         orders_at = None if silence is None else touched + max(silence, _SOONEST_ORDER)
-        if fate.outcome is Outcome.NOW and orders_at is not None:
-            visit.hurry(orders_at)
-        visit.linger(int(random.expovariate(1 / 2)) % 8)
-        if random.random() < self._habits.starts_checkout and not fate.emptied:
-            visit.start_checkout()
+        visit.linger(
+            int(random.expovariate(1 / 2)) % 8,
+            orders_at,
+            checkout=not fate.emptied and random.random() < self._habits.starts_checkout,
+        )
         returns_at = None
-        if fate.outcome is Outcome.NOW:
-            self._check_out(visit)
+        if fate.outcome is Outcome.NOW and orders_at is not None:
+            self._check_out(visit, orders_at)
         elif orders_at is not None:
             returns_at = self._expect(visit, fate.outcome, device, channel, opened, orders_at)
         else:
@@ -219,7 +219,7 @@ class _Shop:
         )
         returns_at = orders_at
         if outcome is Outcome.LATER:
-            returns_at -= self._random.randint(MINUTE, _LONGEST_RETURN)
+            returns_at -= self._random.randint(_SHORTEST_RETURN, _LONGEST_RETURN)
         self._people.hold(cart.person, visit.touched_ms)
         self._people.expect(cart.person, returns_at)
         self._plan(returns_at, lambda at: self._return(cart, at))
@@ -234,15 +234,15 @@ class _Shop:
             self._people.occupy(cart.person, visit.at_ms)
             self._plan_wish(cart.person, self._cadences.ordered(cart.person, visit.at_ms))
             return visit.written
-        visit.hurry(cart.orders_at)
         visit.arrive(cart.device, cart.channel)
         searched = self._maybe_search(visit, self._rates.search_buying)
-        visit.linger(int(self._random.expovariate(1 / 1.5)) % 5)
-        self._check_out(visit)
+        visit.linger(int(self._random.expovariate(1 / 1.5)) % 5, cart.orders_at, checkout=False)
+        self._check_out(visit, cart.orders_at)
         self._finish(visit, DEVICES.index(cart.device), will_buy=True, searched=searched, comes_back=cart.opened)
         return visit.written
 
-    def _check_out(self, visit: Visit) -> None:
+    def _check_out(self, visit: Visit, orders_at: int) -> None:
+        visit.wait_for(orders_at)
         visit.start_checkout()
         if not visit.person.known and self._random.random() < self._habits.logs_in:
             visit.open_account(self._people.register(visit.person))

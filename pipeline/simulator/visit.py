@@ -22,6 +22,9 @@ _SETTINGS = {
 }
 LONGEST_PAUSE = 90 * SECOND
 
+_CHECKOUT = 20 * SECOND
+"""Before an order: whoever has not begun the checkout yet begins it then."""
+
 
 class Visit:
     """Writes what one person does in one visit.
@@ -66,11 +69,7 @@ class Visit:
         """View products, now and then a category."""
         for _ in range(pages):
             self._pause()
-            product = self.pick()
-            if self._random.random() < 0.25 and product.item_category is not None:
-                self._write(CLICKS, ViewCategory(**self._envelope(), item_category=product.item_category))
-            else:
-                self._write(CLICKS, ViewItem(**self._envelope(), items=[line(product)], currency=CURRENCY))
+            self._look()
 
     def resume(self, cart_id: str, lines: dict[str, Item]) -> None:
         """Take up a cart of an earlier visit."""
@@ -112,22 +111,27 @@ class Visit:
         self._write(CARTS, CartSnapshot(**self._envelope(), cart_id=self.cart_id, items=items, currency=CURRENCY))
         self.touched_ms = self.at_ms
 
-    def hurry(self, order_ms: int) -> None:
-        """From here on, all that is done fits before an order at this time."""
-        self._ends_ms = order_ms
+    def linger(self, pages: int, order_ms: int | None, *, checkout: bool) -> None:
+        """Look around and go to the checkout as whoever does not order would, until the order at this time.
 
-    def linger(self, pages: int) -> None:
-        """Look around while there is time before the order, if there is one."""
+        So what was seen before the order says nothing of it.
+        """
         for _ in range(pages):
-            if self._ends_ms is not None and self._ends_ms - self.at_ms < 2 * LONGEST_PAUSE:
+            if not self._idles(order_ms):
                 return
-            self.look_around(1)
+            self._look()
+        if checkout and self._idles(order_ms):
+            self.start_checkout()
+
+    def wait_for(self, order_ms: int) -> None:
+        """Do nothing until shortly before an order at this time; what is still to be done fits before it."""
+        self._ends_ms = order_ms
+        self.at_ms = max(self.at_ms, order_ms - _CHECKOUT, (self.at_ms + order_ms) // 2)
 
     def start_checkout(self) -> None:
         """Go to the checkout, once."""
         if not self._at_checkout:
             self._at_checkout = True
-            self._pause()
             self._write(CARTS, BeginCheckout(**self._envelope(), cart_id=self.cart_id))
 
     def open_account(self, customer: Person) -> None:
@@ -139,7 +143,7 @@ class Visit:
         self._write(CUSTOMERS, identify)
 
     def buy(self) -> None:
-        """Order what is in the cart, at the time that was said to `hurry`."""
+        """Order what is in the cart, at the time that was said to `wait_for`."""
         self._pause()
         if self._ends_ms is not None:
             self.at_ms, self._ends_ms = max(self.at_ms, self._ends_ms), None
@@ -228,8 +232,26 @@ class Visit:
         )
         self._lines = {}
 
+    def _look(self) -> None:
+        product = self.pick()
+        if self._random.random() < 0.25 and product.item_category is not None:
+            self._write(CLICKS, ViewCategory(**self._envelope(), item_category=product.item_category))
+        else:
+            self._write(CLICKS, ViewItem(**self._envelope(), items=[line(product)], currency=CURRENCY))
+
     def _pause(self) -> None:
-        pause = min(LONGEST_PAUSE, SECOND + round(self._random.expovariate(1 / (24 * SECOND))))
+        pause = self._next_pause()
         if self._ends_ms is not None:
             pause = min(pause, max(1, (self._ends_ms - self.at_ms) // 4))
         self.at_ms += pause
+
+    def _idles(self, order_ms: int | None) -> bool:
+        """Pause, unless an order comes first."""
+        pause = self._next_pause()
+        if order_ms is not None and self.at_ms + pause >= order_ms:
+            return False
+        self.at_ms += pause
+        return True
+
+    def _next_pause(self) -> int:
+        return min(LONGEST_PAUSE, SECOND + round(self._random.expovariate(1 / (24 * SECOND))))
