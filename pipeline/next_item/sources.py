@@ -20,7 +20,7 @@ DEPTH = 40
 RECENT = 5
 """How many of the last items of a person, or of a session, are asked what is near them."""
 SAME_CATEGORY = 4
-NEIGHBOURS = 100
+NEIGHBOURS = 50
 """How many sessions alike are heard."""
 
 NEAR_FALLS = (16, 11, 8, 5, 4)

@@ -6,6 +6,7 @@ of an item: the more touches the item of now has, the less it counts.
 """
 
 from enum import StrEnum
+from itertools import count
 
 from msgspec import Struct
 
@@ -74,12 +75,12 @@ def suggest(memory: Memory, person: str, k: int, may: May) -> tuple[Suggestion, 
     """
     who = memory.persons.get(person)
     weights = _weights(memory, who)
-    rankings = _rankings(memory, who, may)
+    rankings = {source: _ranks(ranking) for source, ranking in _rankings(memory, who, may).items()}
     scores: dict[str, float] = {}
     for source, ranking in rankings.items():
         weight = weights[source]
-        for rank, item in enumerate(ranking, 1 + RANK_OFFSET):
-            scores[item] = scores.get(item, 0.0) + weight / rank
+        for item, rank in ranking.items():
+            scores[item] = scores.get(item, 0.0) + weight / (RANK_OFFSET + rank)
     best = sorted(sorted(scores), key=scores.__getitem__, reverse=True)[:k]
     return tuple(Suggestion(item, scores[item], _reasons(memory, who, item, rankings, weights)) for item in best)
 
@@ -105,18 +106,21 @@ def _rankings(memory: Memory, who: Person | None, may: May) -> dict[Source, list
     return rankings
 
 
+def _ranks(ranking: list[str]) -> dict[str, int]:
+    return dict(zip(ranking, count(1), strict=False))
+
+
 def _category_of_now(memory: Memory, now: str) -> str:
     item = memory.items.get(now)
     return "" if item is None else item.category
 
 
 def _reasons(
-    memory: Memory, who: Person | None, item: str, rankings: dict[Source, list[str]], weights: dict[Source, float]
+    memory: Memory, who: Person | None, item: str, rankings: dict[Source, dict[str, int]], weights: dict[Source, float]
 ) -> tuple[Reason, ...]:
     found: list[tuple[float, Reason]] = []
     for source, ranking in rankings.items():
-        if item in ranking:
-            rank = 1 + ranking.index(item)
+        if (rank := ranking.get(item)) is not None:
             found.append((weights[source] / (RANK_OFFSET + rank), Reason(source, rank, _of(memory, who, item, source))))
     found.sort(key=lambda scored: -scored[0])
     return tuple(reason for _, reason in found)
