@@ -60,6 +60,8 @@ SESSION = 6.0
 STEPS = (30 * MINUTE, 4 * HOUR, 24 * HOUR)
 USABLE = Millis(60 * DAY)
 """How long triggers may be used: those of a history's last weeks still are, and Redis has them; the others are not."""
+LONGEST = 600.0
+"""Seconds until a stage that still moves must have come to rest, on a machine that does much else."""
 SOME = 10
 """Fewer triggers of a kind than this tell nothing."""
 
@@ -329,21 +331,30 @@ class Stage:
 
         return asyncio.run(look())
 
-    def settle(self, clock: int, timeout: float = 60, tending: bool = True) -> float:
+    def settle(self, clock: int, patience: float = 60, tending: bool = True) -> float:
         """Wait until each partition stands at the log's end, with its clock at `clock`. Returns the seconds."""
-        return self.wait(lambda standing: standing.at_end(clock), timeout, tending)
+        return self.wait(lambda standing: standing.at_end(clock), patience, tending)
 
-    def wait(self, until: Callable[[Standing], bool], timeout: float = 60, tending: bool = True) -> float:
-        started = time.monotonic()
+    def wait(self, until: Callable[[Standing], bool], patience: float = 60, tending: bool = True) -> float:
+        """Wait until something holds; fails where nothing has moved for `patience` seconds, or after LONGEST.
+
+        Returns the seconds.
+        """
+        started = moved = time.monotonic()
+        last: Standing | None = None
 
         async def watch() -> float:
+            nonlocal moved, last
             async with Watcher(self.settings) as watcher:
                 while True:
-                    standing = await watcher.look()
-                    seconds = time.monotonic() - started
+                    standing, now = await watcher.look(), time.monotonic()
                     if until(standing):
-                        return seconds
-                    assert seconds < timeout, f"after {timeout} s {standing}, {self.shown()}"
+                        return now - started
+                    if standing != last:
+                        last, moved = standing, now
+                    said = f"{standing}, {self.shown()}"
+                    assert now - moved < patience, f"nothing has moved for {patience} s: {said}"
+                    assert now - started < LONGEST, f"after {LONGEST} s {said}"
                     if tending:
                         self.tend()
                     await asyncio.sleep(0.25)

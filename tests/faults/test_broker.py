@@ -56,5 +56,5 @@ def test_a_broker_restarted_under_everything(own_broker, stage_of, how: str) -> 
             time.sleep(0.5)
     stage.publish(parts[-1], SETTLE)
     clock = parts[-1].span.last_ms + SETTLE
-    stage.settle(clock, timeout=120)
+    stage.settle(clock, patience=120)
     stage.judge(clock)
