@@ -54,8 +54,8 @@ class Stream:
             for labelled in labels:
                 self._learner.learn(example_of(labelled, "reorder", SITE, reorder.SPEC.hash))
 
-    def hazards(self, facts: Facts, clock: int, bins: int = BINS) -> list[float]:
-        """The hazards of the first `bins` bins after a purchase, as the snapshot of this time says."""
+    def hazards(self, facts: Facts, clock: int) -> list[float]:
+        """The hazards of all bins after a purchase, as the snapshot of this time says."""
         if self._learner.trained >= self._learned + EVERY:
             self._learned = self._learner.trained
             try:
@@ -64,7 +64,7 @@ class Stream:
                 self.refused += 1  # the last good one stays, as live
         scorer = self._scorer
         shop = scorer.shop(SITE)
-        return [scorer.probability(scorer.logit(reorder.inputs(facts, place), shop)) for place in range(bins)]
+        return [scorer.probability(scorer.logit(reorder.inputs(facts, place), shop)) for place in range(BINS)]
 
     @property
     def examples(self) -> int:
