@@ -121,6 +121,11 @@ class Spec(Struct, frozen=True, dict=True):
         return tuple(found)
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features: inputs, shrunk averages, ratios."""
+        return tuple(one.name for one in self._features)
+
+    @cached_property
     def _features(self) -> tuple[Input | Shrunk | Ratio, ...]:
         return (*self.inputs, *self.shrunk, *self.ratios)
 
@@ -131,6 +136,10 @@ class Spec(Struct, frozen=True, dict=True):
     @cached_property
     def _width(self) -> dict[str, int]:
         return {name: len(edges) + 1 for name, edges in self._bucketed}
+
+    def width_of(self, name: str) -> int:
+        """Buckets of a feature."""
+        return self._width[name]
 
     @cached_property
     def start(self) -> Shop:
@@ -160,9 +169,9 @@ class Spec(Struct, frozen=True, dict=True):
         )
 
     def columns(self, inputs: Inputs, shop: Shop) -> Columns:
-        """The columns of some inputs. Rounded, so that the last bits of a logarithm differ on no machine."""
+        """The columns of some inputs."""
         plan = self._plan
-        numbers = [round(log1p(inputs[place] * per), 9) for place, per in plan.scaled]
+        numbers = [log1p(inputs[place] * per) for place, per in plan.scaled]
         cells: list[int] = []
         buckets: dict[str, int] = {}
         for place, edges, first, name in plan.bucketed:
@@ -173,13 +182,13 @@ class Spec(Struct, frozen=True, dict=True):
         for total, count, strength, prior, share, per, one in plan.shrunk:
             mean = (strength * shop[prior] + inputs[total]) / (strength + inputs[count])
             means[one.name] = mean
-            numbers.append(round(_logit(mean) if share else log1p(mean * per), 9))
+            numbers.append(log_odds(mean) if share else log1p(mean * per))
             if one.edges:
                 buckets[one.name] = bucket = plan.first[one.name] + bisect_right(one.edges, mean)
                 cells.append(bucket)
         for over, under, ratio in plan.ratios:
             value = inputs[over] / means[under] if means[under] > 0 else 0.0
-            numbers.append(round(log1p(value), 9))
+            numbers.append(log1p(value))
             if ratio.edges:
                 buckets[ratio.name] = bucket = plan.first[ratio.name] + bisect_right(ratio.edges, value)
                 cells.append(bucket)
@@ -189,22 +198,26 @@ class Spec(Struct, frozen=True, dict=True):
 
     def value_of(self, name: str, inputs: Inputs, shop: Shop) -> float:
         """The value of a feature, in its unit."""
-        for one in self.inputs:
-            if one.name == name:
-                return inputs[self.places[name]] / one.unit
-        for shrunk in self.shrunk:
-            if shrunk.name == name:
-                total, count = inputs[self.places[shrunk.total]], inputs[self.places[shrunk.count]]
-                mean = (shrunk.strength * shop[shrunk.prior] + total) / (shrunk.strength + count)
-                return mean / shrunk.unit
-        ratio = next(one for one in self.ratios if one.name == name)
-        under = next(one for one in self.shrunk if one.name == ratio.under)
-        mean = self.value_of(ratio.under, inputs, shop) * under.unit
-        return inputs[self.places[ratio.over]] / mean if mean > 0 else 0.0
+        feature = self._by_name[name]
+        if isinstance(feature, Input):
+            return inputs[self.places[name]] / feature.unit
+        if isinstance(feature, Shrunk):
+            return self._mean_of(feature, inputs, shop) / feature.unit
+        under = self._by_name[feature.under]
+        mean = self._mean_of(under, inputs, shop) if isinstance(under, Shrunk) else 0.0
+        return inputs[self.places[feature.over]] / mean if mean > 0 else 0.0
 
     def words_of(self, name: str) -> str:
         """What a feature is called before a merchant."""
-        return next(one.words for one in self._features if one.name == name)
+        return self._by_name[name].words
+
+    @cached_property
+    def _by_name(self) -> dict[str, Input | Shrunk | Ratio]:
+        return {one.name: one for one in self._features}
+
+    def _mean_of(self, shrunk: Shrunk, inputs: Inputs, shop: Shop) -> float:
+        total, count = inputs[self.places[shrunk.total]], inputs[self.places[shrunk.count]]
+        return (shrunk.strength * shop[shrunk.prior] + total) / (shrunk.strength + count)
 
 
 class _Plan(Struct, frozen=True, gc=False):
@@ -218,6 +231,7 @@ class _Plan(Struct, frozen=True, gc=False):
     crosses: tuple[tuple[str, str, int, int, int, int], ...]
 
 
-def _logit(share: float) -> float:
+def log_odds(share: float) -> float:
+    """ln(share / (1 - share)), kept within one millionth of 0 and 1."""
     share = min(max(share, 1e-6), 1 - 1e-6)
     return log(share / (1 - share))

@@ -4,6 +4,7 @@ from math import exp
 
 from msgspec import Struct
 
+from pipeline.scoring.compiled import Compiled
 from pipeline.scoring.features import Inputs, Shop, Spec
 from pipeline.scoring.snapshot import ANY_SITE, Snapshot, check
 
@@ -30,11 +31,12 @@ class Scorer:
         self.spec = spec
         self.snapshot = snapshot
         self.version = snapshot.version
-        self._slopes = [weight * scale for weight, scale in zip(snapshot.weights, snapshot.scales, strict=True)]
-        shift = sum(slope * mean for slope, mean in zip(self._slopes, snapshot.means, strict=True))
-        self._intercept = snapshot.intercept - shift
-        self._cells = snapshot.cells
+        self._compiled = Compiled(spec, snapshot)
+        self._intercept = snapshot.intercept - sum(self._compiled.means)
         self._calibration = snapshot.calibration
+        means = dict(zip(spec.numbers, self._compiled.means, strict=True))
+        self._centred = {name: -means.get(name, 0.0) for name in spec.names}
+        self._worded = {name: None for name in spec.names if spec.words_of(name)}
 
     def shop(self, site: str) -> Shop:
         """What is known of a site as a whole."""
@@ -43,13 +45,9 @@ class Scorer:
 
     def logit(self, inputs: Inputs, shop: Shop) -> float:
         """The uncalibrated score."""
-        columns = self.spec.columns(inputs, shop)
         total = self._intercept
-        for slope, number in zip(self._slopes, columns.numbers, strict=True):
-            total += slope * number
-        cells = self._cells
-        for cell in columns.cells:
-            total += cells[cell]
+        for part in self._compiled.parts(inputs, shop):
+            total += part
         return round(total, DIGITS)
 
     def probability(self, logit: float) -> float:
@@ -60,20 +58,20 @@ class Scorer:
     def contributions(self, inputs: Inputs, shop: Shop, most: int = 3) -> tuple[Contribution, ...]:
         """The features that move a score most away from that of an average customer, the strongest first.
 
-        A scaled column counts by its distance from the mean; a cell as it is; a cross half for each of its two.
+        A scaled column counts by its distance from the mean; a bucket as it is; a cross half for each of its two. What
+        has no words, such as the number of a hazard's bin, says nothing to a merchant and is left out.
         """
-        spec, snapshot = self.spec, self.snapshot
-        columns = spec.columns(inputs, shop)
-        parts: dict[str, float] = {}
-        for place, name in enumerate(spec.numbers):
-            parts[name] = self._slopes[place] * (columns.numbers[place] - snapshot.means[place])
-        for cell in columns.cells:
-            names = spec.cells[cell]
-            for name in names:
-                parts[name] = parts.get(name, 0.0) + self._cells[cell] / len(names)
-        strongest = sorted(parts.items(), key=lambda part: (-abs(part[1]), part[0]))[:most]
+        spec, parts = self.spec, self._centred.copy()
+        added = self._compiled.parts(inputs, shop)
+        for name, part in zip(spec.names, added, strict=False):
+            parts[name] += part
+        for (one, other), part in zip(spec.crosses, added[len(spec.names) :], strict=True):
+            parts[one] += part / 2
+            parts[other] += part / 2
+        worded = self._worded
+        strongest = sorted([(-abs(logit), name) for name, logit in parts.items() if logit and name in worded])[:most]
         return tuple(
-            Contribution(name, _said(spec, name, inputs, shop), round(logit, 4)) for name, logit in strongest if logit
+            [Contribution(name, _said(spec, name, inputs, shop), round(parts[name], 4)) for _, name in strongest]
         )
 
 
@@ -89,7 +87,7 @@ class _Said(float):
     """A number as it is read out: three digits, where the words ask for nothing else."""
 
     def __format__(self, form: str) -> str:
-        return super().__format__(form or ".3g")
+        return super().__format__(form or (",.0f" if abs(self) >= 100 else ".3g"))
 
 
 def _said(spec: Spec, name: str, inputs: Inputs, shop: Shop) -> str:
