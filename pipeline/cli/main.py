@@ -26,6 +26,8 @@ COMMANDS = {
     "worker": ("pipeline.cli.worker:worker", "Fold the log: keep customers, decide, write triggers."),
     "redis": ("pipeline.cli.redis:redis", "Run a real Valkey on this machine."),
     "serve": ("pipeline.cli.serve:serve", "Keep profiles and triggers in Redis, for downstream services."),
+    "learner": ("pipeline.cli.learner:learner", "Learn from what came of each prediction, and publish models."),
+    "models": ("pipeline.cli.models:models", "Show what was learned, and choose the version that is served."),
     "validate": ("pipeline.cli.validate:validate", "Check a file of events against the contract."),
     "send": ("pipeline.cli.send:send", "Publish a file of events."),
     "tail": ("pipeline.cli.tail:tail", "Follow triggers, decisions or rejects."),

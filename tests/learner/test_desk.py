@@ -1,0 +1,194 @@
+"""One head at work: when snapshots are cut, which are kept, which one is served, and what a restart finds."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from pipeline.config.errors import UserError
+from pipeline.learner.desk import KEPT, Cadence, Desk
+from pipeline.learner.records import PART_BYTES, Checkpoint, decode_pin, parts, put_together
+from pipeline.learner.shelf import Shelf
+from pipeline.learner.standing import PATIENCE, Standing, is_better, judged, to_serve
+from pipeline.learner.words import strongest
+from pipeline.learning.head import HeadSpec
+from pipeline.log.models import served_key, version_key
+from pipeline.scoring.example import Example
+from pipeline.scoring.snapshot import Quality, decode_snapshot
+from tests.learner.toys import BY_COUNT, HEADS, NOTHING, SPEC, examples
+
+GOOD, POOR = Quality(500, 0.3, 0.4), Quality(500, 0.5, 0.4)
+
+
+class Topic:
+    """The models topic, as a transaction a call leaves it."""
+
+    def __init__(self) -> None:
+        self.newest: dict[bytes, tuple[bytes, int]] = {}
+        self.served: list[int] = []
+
+    def take(self, desk: Desk) -> None:
+        for key, value in desk.entries():
+            if value is None:
+                del self.newest[key]
+                continue
+            self.newest[key] = value, 0
+            if key == served_key("toy"):
+                self.served.append(decode_snapshot(value).version)
+        desk.committed()
+
+    def desk(self, spec: HeadSpec = HEADS["toy"], cadence: Cadence = BY_COUNT) -> Desk:
+        shelf = Shelf(self.newest)
+        return Desk(spec, shelf.head("toy"), shelf.checkpoint("toy"), cadence)
+
+    def versions(self) -> list[int]:
+        return sorted(Shelf(self.newest).head("toy").kept)
+
+
+def taught(topic: Topic, desk: Desk, known: Iterable[Example], at: float = 0.0) -> Desk:
+    """Learn, with a transaction after each snapshot."""
+    for example in known:
+        desk.learn(example, at)
+        desk.cut_if_due(at, 0)
+        if desk.due:
+            topic.take(desk)
+    return desk
+
+
+def test_each_snapshot_is_served_and_the_last_ten_are_kept() -> None:
+    topic = Topic()
+    taught(topic, topic.desk(), examples(1_400))
+    assert topic.served == list(range(1, 15))
+    assert topic.versions() == list(range(5, 15))
+    assert KEPT == 10
+
+
+def test_a_few_examples_wait_for_more_but_not_for_long() -> None:
+    desk = Desk(HEADS["toy"], NOTHING, None, Cadence(100, 5.0))
+    for example in examples(3):
+        desk.learn(example, 50.0)
+    for now, due in ((54.9, False), (55.0, True)):
+        desk.cut_if_due(now, 0)
+        assert desk.due is due
+
+
+def test_what_was_fresh_before_a_restart_is_cut_where_it_would_have_been() -> None:
+    known, topic, through = examples(500), Topic(), Topic()
+    first = taught(topic, topic.desk(), known[:250])
+    topic.take(first)
+    taught(topic, topic.desk(), known[250:])
+    taught(through, through.desk(), known)
+    assert topic.versions() == through.versions() == [1, 2, 3, 4, 5]
+    assert all(topic.newest[version_key("toy", v)] == through.newest[version_key("toy", v)] for v in range(1, 6))
+
+
+def test_a_pinned_version_is_served_and_kept_while_newer_ones_are_learned() -> None:
+    topic = Topic()
+    desk = taught(topic, topic.desk(), examples(300))
+    desk.pinned(2)
+    taught(topic, desk, examples(1_500, first=300))
+    assert topic.served == [1, 2, 3, 2]
+    assert topic.versions() == [2, *range(9, 19)]
+    desk.pinned(0)
+    topic.take(desk)
+    assert topic.served[-1] == 18
+
+
+def test_a_pin_of_a_version_that_is_not_kept_changes_nothing() -> None:
+    topic = Topic()
+    desk = taught(topic, topic.desk(), examples(200))
+    desk.pinned(77)
+    assert not desk.due
+    assert desk.pin == 0
+
+
+def test_after_a_thousand_examples_worse_than_the_base_rate_the_last_better_version_is_served_again() -> None:
+    standing, kept = Standing(), {1: GOOD, 2: GOOD, 3: POOR}
+    for learned in (400, 400):
+        standing = judged(standing, learned, POOR, kept)
+        assert to_serve(standing, 9, 0) == 9
+    standing = judged(standing, 400, POOR, kept)
+    assert PATIENCE == 1_000
+    assert to_serve(standing, 9, 0) == 2
+    assert to_serve(judged(standing, 400, POOR, {**kept, 4: POOR}), 9, 0) == 2
+    assert to_serve(judged(standing, 400, GOOD, kept), 9, 0) == 9
+    assert to_serve(standing, 9, 3) == 3
+
+
+def test_where_no_version_was_ever_better_the_newest_stays_served() -> None:
+    assert to_serve(judged(Standing(5_000), 400, POOR, {1: POOR}), 2, 0) == 2
+
+
+def test_a_head_whose_world_keeps_turning_goes_back_until_it_can_be_learned_again() -> None:
+    topic = Topic()
+    desk = taught(topic, topic.desk(), examples(1_000, slope=0.09))
+    unsteady = [
+        replace(one, label=one.label ^ (number // 150 % 2)) for number, one in enumerate(examples(6_000, 3, slope=0.09))
+    ]
+    taught(topic, desk, unsteady)
+    back = desk.standing.back
+    assert 1 <= back < max(topic.versions())
+    assert topic.served[-1] == back
+    assert is_better(Shelf(topic.newest).head("toy").kept[back].snapshot.quality)
+    assert topic.desk().standing == desk.standing
+    taught(topic, desk, examples(8_000, 4, slope=0.09))
+    assert desk.standing == Standing()
+    assert topic.served[-1] == max(topic.versions()) == 150
+
+
+def test_a_release_that_looks_at_other_features_learns_anew_and_numbers_its_versions_on() -> None:
+    topic = Topic()
+    taught(topic, topic.desk(), examples(300))
+    other = HeadSpec(replace(SPEC, version=2))
+    desk = topic.desk(other)
+    assert desk.trained == 0
+    taught(topic, desk, [replace(one, spec=other.spec.hash) for one in examples(100)])
+    assert topic.served[-1] == 4
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"spec": "other"}, "spec"),
+        ({"label": 2}, "invalid"),
+        ({"inputs": (-5.0,)}, "invalid"),
+        ({"weight": -1.0}, "invalid"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_leaves_no_trace(bad: dict[str, Any], reason: str) -> None:
+    known = examples(100)
+    topic, clean = Topic(), Topic()
+    desk = taught(topic, topic.desk(), known[:50])
+    assert desk.learn(replace(known[0], **bad), 0.0) == reason
+    taught(topic, desk, known[50:])
+    taught(clean, clean.desk(), known)
+    assert topic.newest[served_key("toy")] == clean.newest[served_key("toy")]
+
+
+def test_a_large_state_is_stored_in_parts() -> None:
+    checkpoint = Checkpoint(1, "toy", 5, 7, Standing(3, 2), bytes(range(256)) * 5_000)
+    stored = dict(parts(checkpoint))
+    assert list(stored) == [b"toy/state", b"toy/state/1", b"toy/state/2"]
+    assert all(len(value) <= PART_BYTES + 50 for value in stored.values())
+    assert put_together("toy", stored) == checkpoint
+    smaller = stored | dict(parts(replace(checkpoint, state=b"small")))  # the other parts are still there
+    assert put_together("toy", smaller) == replace(checkpoint, state=b"small")
+    del stored[b"toy/state/1"]
+    with pytest.raises(UserError, match="a part of the state of head toy is missing"):
+        put_together("toy", stored)
+
+
+def test_what_a_later_release_wrote_is_refused_with_a_remedy() -> None:
+    with pytest.raises(UserError, match="has format 2, this release reads 1: use the release that wrote it"):
+        decode_pin(b"\x82\xa6format\x02\xa7version\x05")
+
+
+def test_the_strongest_weights_are_told_in_words() -> None:
+    topic = Topic()
+    taught(topic, topic.desk(), examples(2_000))
+    snapshot = decode_snapshot(topic.newest[served_key("toy")][0])
+    told = {one.words: one.odds for one in strongest(SPEC, snapshot, 10)}
+    assert told["more looked at"] > 1.2
+    assert told["5 and more looked at"] > told["under 2 looked at"]
