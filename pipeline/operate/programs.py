@@ -74,6 +74,7 @@ def programs(settings: Settings, workers: int, kafka: Kafka) -> list[Program]:
             environment["PIPELINE_WORKER_INSTANCE_ID"] = f"{settings.worker.instance_id}-{number}"
         found.append(Program(f"worker-{number}", ("worker",), RANK, 20, tuple(environment.items())))
     found.append(Program("serve", ("serve",), RANK, 15))
+    found.append(Program("learner", ("learner",), RANK, 15))
     return found
 
 

@@ -14,7 +14,7 @@ from tests.deploy.known import ROOT, pinned, settings_variables
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-PROCESSES = ("ingest", "worker", "serve")
+PROCESSES = ("ingest", "worker", "serve", "learner")
 
 
 def mounts(service: dict[str, Any]) -> list[tuple[str, str, bool]]:

@@ -25,7 +25,7 @@ KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 MANIFESTS = sorted(set(FOLDER.glob("*.yaml")) - {FOLDER / "kustomization.yaml"})
 OBJECTS: list[dict[str, Any]] = [one for file in MANIFESTS for one in yaml.safe_load_all(file.read_text())]
 CUSTOM = {"ScaledObject", "PodMonitor"}
-PROCESSES = ("ingest", "worker", "serve")
+PROCESSES = ("ingest", "worker", "serve", "learner")
 
 
 def named(one: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """deploy/prometheus: valid, each alert tested and in the runbook, and all of it true of the real processes."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings,
 from pipeline.events.click import PageView
 from pipeline.events.customer import Channel
 from pipeline.events.message import MessageComplained, MessageSent
+from pipeline.learning.heads import HEADS
 from pipeline.local.ports import free_port
+from pipeline.scoring.example import FORMAT, Example
 from pipeline.serve.valkey import start_valkey
 from pipeline.simulator.happening import CLICKS, MESSAGES, Happening
 from pipeline.triggers.contract import Kind, trigger_id
@@ -37,6 +40,7 @@ from tests.deploy.prometheus import (
 )
 from tests.faults.processes import Stage
 from tests.faults.test_orders import SITE, cart, grant, happening, now, order, publish
+from tests.learner.toys import feed
 
 pytestmark = pytest.mark.xdist_group("prometheus")  # one pipeline and one Prometheus for all
 
@@ -46,6 +50,7 @@ RULE_TESTS = sorted((DEPLOY / "rule_tests").glob("*.yml"))
 QUIET = "quiet"
 """A site whose orders are silent after a second."""
 STEP = 2 * SECOND
+PROCESSES = ("ingest", "worker", "serve", "learner")
 
 
 # -- the files ---------------------------------------------------------------------------------------------------
@@ -118,14 +123,14 @@ def policy() -> Policy:
 
 @pytest.fixture(scope="module")
 def watched(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """Ingest, worker and serve on a live namespace, each part of which has happened once."""
+    """All processes on a live namespace, each part of which has happened once."""
     folder = tmp_path_factory.mktemp("watched")
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=broker),
         namespace=NamespaceSettings(f"t-{uuid4().hex[:12]}"),
         topics=TopicSettings(partitions=2),
     )
-    ports = {process: free_port() for process in ("ingest", "worker", "serve")}
+    ports = {process: free_port() for process in PROCESSES}
     environment = {f"PIPELINE_METRICS_{process.upper()}_PORT": str(port) for process, port in ports.items()}
     environment["PIPELINE_INGEST_WATERMARK_SLACK"] = "200ms"
     textfile = folder / "verify.prom"
@@ -174,7 +179,19 @@ def live(watched: Watched) -> None:
     publish(stage, [order("told", start + 1)])  # a till that reports late
     until("the order is read", lambda: bool(watched.prometheus.query("pipeline_messages_after_order_total > 0")))
     publish(stage, [happening(MESSAGES, MessageComplained, "told", now(), **report)])
+    asyncio.run(feed(stage.settings, [b"no example", *learnable(800)]))
+    learned = 'pipeline_model_auc{head="intent"} > 0.6'
+    until("the learner has published", lambda: bool(watched.prometheus.query(learned)))
     until("a site is held", lambda: bool(watched.prometheus.query("pipeline_site_held == 1")))
+
+
+def learnable(number: int) -> list[Example]:
+    """Examples of a head of this release: who does much in a visit buys, and nobody else."""
+    spec, start = HEADS["intent"].spec, now()
+    inputs = [(float(n % 2 * 9),) * len(spec.inputs) for n in range(number)]
+    return [
+        Example(FORMAT, "intent", SITE, str(n), 0, start, start + 1, spec.hash, inputs[n], n % 2) for n in range(number)
+    ]
 
 
 def view(who: str, at_ms: int) -> Happening:
@@ -189,14 +206,14 @@ def elsewhere(told: Happening) -> Happening:
 
 
 @needs_prometheus
-@pytest.mark.parametrize("process", ["ingest", "worker", "serve"])
+@pytest.mark.parametrize("process", PROCESSES)
 def test_promtool_finds_nothing_wrong_with_the_metrics_of_a_process(watched: Watched, process: str) -> None:
     done = promtool("check", "metrics", given=watched.get(process))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @needs_prometheus
-@pytest.mark.parametrize("process", ["ingest", "worker", "serve"])
+@pytest.mark.parametrize("process", PROCESSES)
 def test_a_process_that_works_is_alive_and_ready(watched: Watched, process: str) -> None:
     assert json.loads(watched.get(process, "healthz")) == {"ok": True, "missing": []}
     assert json.loads(watched.get(process, "readyz")) == {"ok": True, "missing": []}
@@ -240,6 +257,11 @@ HAPPENED = (
     "max(pipeline_source_watermark_lag_seconds) < 30",
     'max(time() - pipeline_site_last_event_timestamp_seconds{site="shop",topic="shop.orders"}) < 120',
     "pipeline_verify_differences == 0",
+    'pipeline_model_examples_total{head="intent",scored="false"} == 800',
+    'pipeline_model_refused_total{head="",reason="unreadable"} == 1',
+    'pipeline_model_log_loss_ratio{head="intent"} < 0.9',
+    'time() - pipeline_model_snapshot_timestamp_seconds{head="intent"} < 120',
+    "max(pipeline_learner_lag_records) == 0",
 )
 
 

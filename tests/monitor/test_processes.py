@@ -72,7 +72,7 @@ def test_a_port_that_is_taken_ends_a_process_with_one_line(
         Stage(settings_of(), tmp_path, patient(), Mode.LIVE) as stage,
     ):
         port = taken.getsockname()[1]
-        for process in ("ingest", "worker", "serve"):
+        for process in ("ingest", "worker", "serve", "learner"):
             done = stage.run(process, **{f"PIPELINE_METRICS_{process.upper()}_PORT": str(port)})
             assert done.returncode == 1
             assert done.stderr.splitlines()[-1] == (

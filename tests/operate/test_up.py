@@ -78,7 +78,7 @@ def test_a_history_through_real_processes_is_verified_while_they_run(
         late = judge()
         view = asyncio.run(compare(system.settings))
         ran = psutil.Process(system._process.pid).children(recursive=True)
-        assert {"redis", "ingest", "worker-0", "worker-1", "serve"} == system.processes().keys()
+        assert {"redis", "ingest", "worker-0", "worker-1", "serve", "learner"} == system.processes().keys()
         assert system.processes()["worker-0"] != killed
     assert not [process for process in ran if process.is_running()]
     final = asyncio.run(verify(settings))
@@ -97,7 +97,7 @@ def test_up_takes_a_cart_to_its_trigger_and_leaves_nothing_at_ctrl_c(tmp_path: P
     policy = tmp_path / "policy.toml"
     policy.write_text('[site."*".cart]\nsteps = ["1s"]\n')
     own = {"BROKER_PORT": port, "REDIS_PORT": str(free_port()), "POLICY_FILE": str(policy)}
-    own |= {f"METRICS_{name}_PORT": "0" for name in ("INGEST", "WORKER", "SERVE")}
+    own |= {f"METRICS_{name}_PORT": "0" for name in ("INGEST", "WORKER", "SERVE", "LEARNER")}
 
     def pipeline(*arguments: str) -> str:
         """In another terminal: it finds the Kafka and the namespace by the folder."""

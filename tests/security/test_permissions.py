@@ -63,7 +63,7 @@ def valkey() -> Iterator[ValkeyProcess]:
 def running(secured: SecuredBroker, valkey: ValkeyProcess) -> Iterator[list["subprocess.Popen[str]"]]:
     processes = [
         secured.start(user(each), each, REDIS_URL=valkey.url)
-        for each in (Process.INGEST, Process.WORKER, Process.SERVE)
+        for each in (Process.INGEST, Process.WORKER, Process.SERVE, Process.LEARNER)
     ]
     yield processes
     for process in processes:
@@ -147,6 +147,11 @@ def test_a_shop_cannot_read_what_it_wrote_nor_write_what_is_decided(secured: Sec
         ),
         (Process.INGEST, Grant(Resource.GROUP, "eu-ingest", (Operation.READ,)), "Read on group eu-ingest"),
         (Process.WORKER, Grant(Resource.TOPIC, "eu.decisions", (Operation.WRITE,)), "Write on topic eu.decisions"),
+        (
+            Process.LEARNER,
+            Grant(Resource.TRANSACTIONAL_ID, "eu-learner", (Operation.WRITE,)),
+            "Write on transactional id eu-learner",
+        ),
         (Process.SERVE, Grant(Resource.GROUP, "eu-serve", (Operation.READ,)), "Read on group eu-serve"),
         (
             Process.WORKER,
