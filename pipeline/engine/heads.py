@@ -10,12 +10,15 @@ from pipeline.scoring.hazard import MINUTE
 from pipeline.state.customer import Customer, wake_by
 from pipeline.state.heads import MAX_DUE, Heads
 from pipeline.state.recent import digest
+from pipeline.triggers.cart_content import present
 from pipeline.triggers.scored import reorder_due
 from pipeline.triggers.verdict import SiteNow
 
 _VIEW_ITEM, _VIEW_CATEGORY, _SEARCH = int(ClickKind.VIEW_ITEM), int(ClickKind.VIEW_CATEGORY), int(ClickKind.SEARCH)
 _FAVOURING = frozenset(map(int, (ClickKind.ADD_TO_WISHLIST, ClickKind.LIKE)))
-_ADD, _CHECKOUT, _SNAPSHOT, _CLEAR = map(int, (CartOp.ADD, CartOp.CHECKOUT, CartOp.SNAPSHOT, CartOp.CLEAR))
+_ADD, _REMOVE, _CHECKOUT, _SNAPSHOT, _CLEAR = map(
+    int, (CartOp.ADD, CartOp.REMOVE, CartOp.CHECKOUT, CartOp.SNAPSHOT, CartOp.CLEAR)
+)
 _PURCHASE, _SENT = int(OrderNews.PURCHASE), int(Report.SENT)
 
 _LABELS_BY = 30 * MINUTE
@@ -106,8 +109,7 @@ def _click(customer: Customer, event: Click, site: SiteNow) -> None:
         return
     carts = heads.cart
     if carts is not None:
-        held = customer.cart
-        inside = carts.opened and held is not None and lines and any(line.sku == lines[0].sku for line in held.lines)
+        inside = carts.opened and lines and _holds(customer, lines[0].sku)
         carts = cart.viewed_carted(carts, at) if inside else cart.viewed(carts, at)
     memory = _asked(customer, memory, event.id, at, site)
     customer.heads = Heads(memory, carts, heads.reorder, heads.due)
@@ -123,7 +125,7 @@ def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
         memory = intent.checked_out(memory, at)
     else:
         memory = intent.changed_cart(memory, at)
-    if op == _CHECKOUT:
+    if op == _CHECKOUT or (op == _REMOVE and not any(_holds(customer, line.sku) for line in event.lines)):
         carts = cart.viewed(carts, at)
     elif op == _CLEAR or (op == _SNAPSHOT and not event.lines):
         carts = cart.emptied(carts, at)
@@ -171,6 +173,10 @@ def _cart_labels(memory: cart.Memory) -> int:
     """When it is worth waking for labels of the cart."""
     known = cart.next_label(memory)
     return max(known, memory.touched + _LABELS_BY) if known else 0
+
+
+def _holds(customer: Customer, sku: str) -> bool:
+    return any(line.sku == sku for line in present(customer.cart))
 
 
 def _name(event: str) -> str:

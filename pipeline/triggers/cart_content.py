@@ -82,10 +82,17 @@ def filled(cart: Cart | None) -> bool:
     else:
         if any(not line.dormant and line.sku not in touched for line in cart.lines):
             return True
+    return any(not line.dormant for line in present(cart))
+
+
+def present(cart: Cart | None) -> Lines:
+    """What is in a cart as the person left it: with the changes that the clock has not passed."""
+    if cart is None:
+        return ()
     lines = cart.lines
     for change in cart.pending:
         lines = after(lines, change)
-    return any(not line.dormant for line in lines)
+    return lines
 
 
 def _left_over(cart: Cart) -> bool:

@@ -23,7 +23,7 @@ from pipeline.config.policy import (
     policy_version,
 )
 from pipeline.engine.outputs import Output
-from pipeline.engine.partition import PartitionEngine
+from pipeline.engine.partition import Batch, PartitionEngine
 from pipeline.log.frames import FORMAT, Beat, Frame, FrameKind, Mark, encode_frame
 from pipeline.log.rejects import Reject
 from pipeline.log.rows import (
@@ -195,13 +195,14 @@ class Shop:
         self.offset += 1
         self.commit()
 
-    def commit(self) -> None:
+    def commit(self) -> Batch:
         batch = self.engine.take()
         self.store.update(batch.rows)
         self.outputs += batch.outputs
         self.rejects += batch.rejects
         for (_, reason), number in batch.discarded.items():
             self.discarded[reason] += number
+        return batch
 
     def row(self, event: Any, person: str = ANN, sub: int = 0) -> Row:
         source = SOURCES.get(type(event), CONTROL)

@@ -1,0 +1,282 @@
+"""What the heads learn and say in the engine, one sentence a test. Times are minutes."""
+
+import math
+
+import pytest
+from msgspec.structs import replace
+
+from pipeline.config.durations import DAY, HOUR, MINUTE
+from pipeline.config.policy import PermissionPolicy, SitePolicy
+from pipeline.events.customer import Basis, Purpose
+from pipeline.log.rows import Click, ClickKind, ConsentRow, Report
+from pipeline.scoring.example import Example
+from pipeline.state.codec import decode_customer, encode_customer
+from pipeline.triggers.contract import Kind
+from tests.engine.learned import LearningShop, constant, row
+from tests.engine.shop import ANN, T0, add, at, clear, click, identity, line, order, report, site_policy
+
+ONSITE = PermissionPolicy(without_record=dict.fromkeys(Purpose, Basis.LEGITIMATE_INTEREST))
+DAYS = DAY // MINUTE
+
+
+def view(minute: float, sku: str = "a") -> Click:
+    return click(minute, kind=int(ClickKind.VIEW_ITEM), lines=(line(sku, 1, 1_000, "shoes", "acme"),))
+
+
+def objection(minute: float) -> ConsentRow:
+    return ConsentRow(identity(None), at(minute), "profile", "", granted=False, basis="consent")
+
+
+def of(shop: LearningShop, head: str) -> list[Example]:
+    return [example for example in shop.examples if example.head == head]
+
+
+# -- labels
+
+
+def test_a_visit_without_an_order_is_a_0_half_an_hour_after_its_end() -> None:
+    shop = LearningShop()
+    shop.tell(view(0), view(1), view(2))
+    shop.clock(31.9)
+    assert of(shop, "intent") == []
+    shop.clock(32)
+    (example,) = of(shop, "intent")
+    assert (example.label, example.made_at, example.at) == (0, at(1), at(32))
+    assert (example.site, example.served, example.version) == ("s", None, 0)
+
+
+def test_a_visit_with_an_order_is_a_1_and_no_sooner() -> None:
+    shop = LearningShop()
+    shop.tell(view(0), view(1), order(3))
+    shop.clock(32.9)
+    assert of(shop, "intent") == []
+    shop.clock(33)
+    assert [example.label for example in of(shop, "intent")] == [1]
+
+
+def test_an_example_does_not_name_the_person() -> None:
+    shop = LearningShop()
+    shop.tell(view(0), view(1))
+    shop.clock(60)
+    assert ANN.encode() not in repr(shop.examples).encode()
+
+
+def test_a_cart_that_is_left_alone_survives_bin_by_bin_and_one_that_is_ordered_does_not() -> None:
+    shop = LearningShop(site_policy(permission=PermissionPolicy(accepted={})))
+    shop.tell(add(0))
+    shop.clock(40)
+    shop.tell(order(50))
+    shop.clock(200)
+    labels = [(example.bin, example.label) for example in of(shop, "cart")]
+    assert labels == [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 1)]
+    assert all(example.at <= at(200) for example in shop.examples)
+
+
+def test_a_message_about_the_cart_ends_what_its_silence_says() -> None:
+    shop = LearningShop(site_policy(steps=(30,)))
+    shop.tell(add(0))
+    shop.clock(2 * DAYS)
+    assert shop.said()[0].outcome == "emitted"
+    assert [example.bin for example in of(shop, "cart")] == [0, 1, 2, 3, 4]
+
+
+def test_an_emptied_cart_says_nothing_of_the_bin_that_it_was_in() -> None:
+    shop = LearningShop()
+    shop.tell(add(0), clear(5))
+    shop.clock(2 * DAYS)
+    assert [example.bin for example in of(shop, "cart")] == [0, 1]
+
+
+def test_a_purchase_is_asked_about_until_the_next() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, "a", event_id="o1"), order(10 * DAYS, "a", event_id="o2"))
+    shop.clock(40 * DAYS)
+    first = [example for example in of(shop, "reorder") if example.made_at == at(0)]
+    assert [example.label for example in first] == [0, 0, 0, 1]
+    assert all(example.at - example.made_at >= 14 * DAY for example in first if example.label)
+
+
+def test_who_objects_to_a_profile_is_forgotten_and_nothing_is_learned_of_him() -> None:
+    shop = LearningShop()
+    shop.tell(view(0), view(1), add(2), objection(3), view(4), view(5))
+    shop.clock(3 * DAYS)
+    assert shop.examples == []
+    assert shop.customer().heads is None
+
+
+def test_a_bot_teaches_nothing() -> None:
+    shop = LearningShop()
+    for number in range(70):
+        shop.tell(view(number / 600))
+    before = shop.customer().heads
+    shop.tell(view(8), view(9))
+    assert shop.customer().bot
+    assert shop.customer().heads == before
+
+
+def test_a_restart_in_between_changes_no_example() -> None:
+    def examples(*, reopen: bool) -> list[Example]:
+        shop = LearningShop()
+        for event in (view(0), view(1), add(2), view(3), order(50, "a")):
+            shop.tell(replace(event, id=f"e{event.at}"))
+            if reopen:
+                shop.reopen()
+        for minute in (33, 120, 5_000):
+            shop.clock(minute)
+            if reopen:
+                shop.reopen()
+        return shop.examples
+
+    assert examples(reopen=True) == examples(reopen=False) != []
+
+
+def test_a_value_that_was_stored_before_there_were_heads_is_read() -> None:
+    shop = LearningShop()
+    shop.tell(order(0))
+    customer = shop.customer()
+    customer.heads = None
+    data = encode_customer(customer)
+    earlier = bytes([data[0], data[1], data[2], data[3] - 1]) + data[4:-1]  # one field fewer, and it was the last: nil
+    assert decode_customer(earlier) == customer
+
+
+# -- scores
+
+
+def test_without_a_model_the_rules_hold_and_the_trigger_says_so() -> None:
+    shop = LearningShop(site_policy())
+    shop.tell(add(0))
+    shop.clock(31)
+    (trigger,) = shop.triggers()
+    assert trigger["data"]["timing"] == "rules"
+    assert "scores" not in trigger["data"]
+
+
+def test_a_cart_that_will_not_be_ordered_is_spoken_of_as_soon_as_may_be() -> None:
+    shop = LearningShop(site_policy())
+    shop.broadcast(row(constant("cart", -6.0)))
+    shop.tell(add(0))
+    shop.clock(20)
+    (trigger,) = shop.triggers()
+    assert trigger["data"]["timing"] == "learned"
+    assert [score["head"] for score in trigger["data"]["scores"]] == ["cart"]
+    assert trigger["data"]["scores"][0]["probability"] == pytest.approx(1 / (1 + math.exp(6)), abs=1e-6)
+    assert shop.said() == [(1, "emitted", "silent", 15)]
+
+
+def test_a_cart_is_waited_for_as_long_as_that_is_worth_it() -> None:
+    shop = LearningShop(site_policy())
+    shop.broadcast(row(constant("cart", -2.0, bin_6=-6.0)))
+    shop.tell(add(0))
+    shop.clock(119)
+    assert shop.said() == []
+    shop.clock(120)
+    assert [said.step for said in shop.said()] == [1]
+
+
+def test_a_cart_that_is_always_likely_to_be_ordered_is_spoken_of_after_a_day() -> None:
+    shop = LearningShop(site_policy())
+    shop.broadcast(row(constant("cart", 0.0)))
+    shop.tell(add(0))
+    shop.clock(24 * 60 - 1)
+    assert shop.said() == []
+    shop.clock(24 * 60)
+    assert [said.step for said in shop.said()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "trained"), [(site_policy(timing="fixed"), 10_000), (site_policy(), 1_999)], ids=["policy", "labels"]
+)
+def test_fixed_steps_hold_by_policy_and_while_there_are_few_labels(policy: SitePolicy, trained: int) -> None:
+    shop = LearningShop(policy)
+    shop.broadcast(row(constant("cart", -6.0, trained=trained)))
+    shop.tell(add(0))
+    shop.clock(29)
+    assert shop.said() == []
+    shop.clock(30)
+    assert [said.step for said in shop.said()] == [1]
+
+
+def test_each_touch_has_the_time_that_it_was_given_however_the_log_is_read() -> None:
+    """The first touch is given a quarter of an hour, the second a day: the clock passes both at once or one by one."""
+
+    def said(*clocks: float) -> list[tuple[int, str]]:
+        shop = LearningShop(site_policy())
+        shop.broadcast(row(constant("cart", -6.0)))
+        shop.tell(replace(add(0), id="one"))
+        shop.broadcast(row(constant("cart", 0.0, version=2)))
+        shop.tell(replace(add(60, "b"), id="two"))
+        for minute in clocks:
+            shop.clock(minute)
+        return [(said.step, said.outcome) for said in shop.said()]
+
+    assert said(15, 61, 2 * DAYS)[0] == said(2 * DAYS)[0] == (1, "emitted")
+
+
+def test_a_win_back_is_due_when_the_next_order_is() -> None:
+    shop = LearningShop(kind=Kind.WIN_BACK)
+    shop.broadcast(row(constant("reorder", -3.0, bin_5=4.0)))
+    shop.tell(order(0))
+    shop.clock(23 * DAYS)
+    assert shop.said() == []
+    shop.clock(31 * DAYS)
+    (trigger,) = shop.triggers()
+    assert trigger["data"]["timing"] == "learned"
+    due = trigger["data"]["due_at"]
+    assert "2023-12-06" <= due <= "2023-12-16"  # between three weeks and thirty days after the order of 14 November
+    assert trigger["data"]["scores"][0]["head"] == "reorder"
+
+
+def test_where_no_next_order_is_expected_the_rules_of_the_win_back_hold() -> None:
+    shop = LearningShop(kind=Kind.WIN_BACK)
+    shop.broadcast(row(constant("reorder", -9.0)))
+    shop.tell(order(0))
+    shop.clock(89 * DAYS)
+    assert shop.said() == []
+    shop.clock(92 * DAYS)
+    assert [said.reason for said in shop.said()] == ["second_order"]
+
+
+def test_the_band_of_intent_is_shown_and_a_change_of_it_is_said() -> None:
+    shop = LearningShop(site_policy(permission=ONSITE), kind=Kind.PERSONALIZATION)
+    shop.broadcast(row(constant("intent", -6.0, steps_2=6.0)))
+    shop.tell(view(0), view(1))
+    assert [trigger["data"]["moment"]["intent"] for trigger in shop.triggers()] == ["low"]
+    for minute in range(2, 8):
+        shop.tell(view(minute))
+    bands = [trigger["data"]["moment"]["intent"] for trigger in shop.triggers()]
+    assert bands == ["low", "high"]
+    (score,) = shop.triggers()[-1]["data"]["scores"]
+    assert (score["head"], score["version"], score["logit"]) == ("intent", 1, 0.0)
+    assert score["factors"][0]["words"] == "6 steps in this visit"
+
+
+def test_a_score_that_was_served_comes_back_with_its_label() -> None:
+    shop = LearningShop()
+    shop.broadcast(row(constant("intent", -1.5, version=7)))
+    shop.tell(view(0), view(1))
+    shop.clock(60)
+    (example,) = of(shop, "intent")
+    assert (example.served, example.version) == (-1.5, 7)
+
+
+def test_a_report_that_a_message_was_sent_ends_the_carts_own_silence() -> None:
+    shop = LearningShop(site_policy(steps=(2_000,), timing="fixed"))
+    shop.tell(add(0), report(10, Report.SENT))
+    shop.clock(3 * DAYS)
+    assert [example.bin for example in of(shop, "cart")] == [0, 1, 2]
+
+
+def test_labels_go_out_though_the_orders_of_the_site_are_silent() -> None:
+    shop = LearningShop(replace(site_policy(), order=replace(site_policy().order, silent_after=30 * MINUTE)))
+    shop.beat(activity=1, order=1, orders=1)
+    shop.tell(add(1))
+    shop.beat(activity=90)
+    shop.clock(90)
+    assert [said.outcome for said in shop.said()] == ["held"]
+    shop.clock(5 * 60)
+    assert {example.bin for example in of(shop, "cart")} >= {0, 1, 2, 3, 4, 5}
+
+
+def test_the_epoch_of_these_tests_is_in_the_evening_of_14_november() -> None:
+    assert T0 % DAY > 22 * HOUR
