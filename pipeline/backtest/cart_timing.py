@@ -38,6 +38,7 @@ from pipeline.backtest.cart_stream import Asked, Stream
 from pipeline.backtest.result import Gate, Result
 from pipeline.backtest.simulated import Simulated, no_file, simulated
 from pipeline.config.durations import DAY, MINUTE
+from pipeline.config.errors import UserError
 from pipeline.config.policy import CartPolicy
 from pipeline.heads.cart import ENOUGH_LABELS, LATEST, SOONEST, THETA, Timing, timing
 from pipeline.learning.quality import Floats, interval
@@ -57,7 +58,10 @@ FIXED = int(CartPolicy().steps[0])
 _STEP = 15 * MINUTE
 _BINS = tuple(pairwise((0, *CART_EDGES)))
 _FIRST = [begin for begin, _ in _BINS].index(SOONEST)
+_FEWEST = 100
+
 JUDGED = "break_even"
+"""The form of theta that the gate takes."""
 
 Ints = NDArray[np.int64]
 
@@ -81,7 +85,7 @@ class Timed(Struct, frozen=True):
 
 
 def run(path: Path | None = None, shop: SimulatedShop = SHOP) -> Result:
-    """Run on a simulated shop. Raises UserError for a file."""
+    """Run on a simulated shop. Raises UserError for a file, and for a shop that is too small."""
     no_file(path)
     started = perf_counter()
     history = simulated(shop)
@@ -90,6 +94,8 @@ def run(path: Path | None = None, shop: SimulatedShop = SHOP) -> Result:
         stream.take(row)
     stream.pass_time(history.interactions[-1].at)
     carts = _timed(history, stream.asked, Effect())
+    if len(carts) < _FEWEST:
+        raise UserError(f"the simulated shop has {len(carts)} carts to score: simulate more")
     persons = np.array([cart.person for cart in carts])
     fixed = np.array([cart.fixed for cart in carts])
     oracle = np.array([cart.oracle for cart in carts])
