@@ -120,9 +120,9 @@ def cut_of(log: OrderLog) -> Cut:
     """Where to cut a log, by its length alone."""
     begin = log.orders[0].day_end - DAY
     end = max(order.day_end for order in log.orders)
-    quarters = (end - begin - LEAST_LEARNED) // QUARTER
     half = (end - begin) // (2 * DAY) * DAY
-    horizon = min(quarters * QUARTER, half) if quarters > 0 else half
+    quarters = min(end - begin - LEAST_LEARNED, half) // QUARTER
+    horizon = quarters * QUARTER if quarters > 0 else half
     return Cut(end - horizon, horizon)
 
 

@@ -23,7 +23,7 @@ class Stream:
     def __init__(self) -> None:
         self.memories: dict[str, Memory] = {}
         self._learner = HeadLearner(HEADS["reorder"])
-        self._scorer = self._fresh(0)
+        self._scorer: Scorer | None = None
         self._learned = 0
         self._wakes: list[tuple[int, str]] = []
         self._number = 0
@@ -55,7 +55,7 @@ class Stream:
                 self._learner.learn(example_of(labelled, "reorder", SITE, reorder.SPEC.hash))
 
     def hazards(self, facts: Facts, clock: int) -> list[float]:
-        """The hazards of all bins after a purchase, as the snapshot of this time says."""
+        """The hazards of all bins after a purchase, as the snapshot of this time says; the prior's without one."""
         if self._learner.trained >= self._learned + EVERY:
             self._learned = self._learner.trained
             try:
@@ -63,6 +63,8 @@ class Stream:
             except SnapshotError:
                 self.refused += 1  # the last good one stays, as live
         scorer = self._scorer
+        if scorer is None:
+            return list(reorder.PRIOR)
         shop = scorer.shop(SITE)
         return [scorer.probability(scorer.logit(reorder.inputs(facts, place), shop)) for place in range(BINS)]
 

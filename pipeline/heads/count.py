@@ -23,8 +23,8 @@ HORIZONS = (30 * DAY, 90 * DAY, 180 * DAY, 365 * DAY)
 LONGEST_SILENCE = 730 * DAY
 """After so long a silence no further window begins."""
 
-MAX_WINDOWS = 12
-"""Windows of a customer; there are more than one a horizon only while the clock is behind the orders."""
+MAX_WINDOWS = 64
+"""Windows of a customer; there is more than one a horizon only while the clock is behind the orders."""
 
 
 class Window(Struct, frozen=True, array_like=True, gc=False):
@@ -162,7 +162,7 @@ def _until(windows: tuple[Window, ...], known: Reorder, at: int) -> tuple[Window
     last = {window.horizon: window for window in windows}
     for horizon, window in last.items():
         latest = window
-        while latest.end <= at and len(found) < MAX_WINDOWS:
+        while latest.end <= at:
             silence = max(latest.end - known.day_end, 0)
             if silence > LONGEST_SILENCE:
                 break

@@ -73,13 +73,11 @@ SPEC = Spec(
     "reorder",
     1,
     (
-        Input("bin", "bin {} of the silence", edges=tuple(range(1, BINS)), scaled=False),
-        Input("begin", "silent for {} days", DAY),
-        Input("width", "within {} days", DAY),
+        Input("bin", "", edges=tuple(range(1, BINS)), scaled=False),
+        Input("begin", "silent for {} days", DAY, scaled=False),
         Input("days", "bought on {} days", edges=(2, 3, 4, 6, 10)),
-        Input("span", "{} days from first to last purchase", DAY, scaled=False),
+        Input("span", "{} days from first to last purchase", DAY),
         Input("gaps", "{} gaps between purchases", scaled=False),
-        Input("age", "customer for {} days", DAY),
         Input("gap", "{} days between the last two purchases", DAY),
         Input("pace", "lately {} days between purchases", DAY),
         Input("value", "last purchase worth {}", 100.0),
@@ -100,6 +98,10 @@ SPEC = Spec(
     crosses=(("bin", "days"), ("lateness", "days")),
     priors=(Prior("gap", "gap", 60.0 * DAY),),
 )
+
+
+PRIOR = tuple(1 - 0.5 ** ((edge - begin) / (180 * DAY)) for begin, edge in zip(_BEGINS, REORDER_EDGES, strict=True))
+"""Hazards that are believed before there is a snapshot: half of all customers are back within 180 days."""
 
 
 def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, items: int, version: int = 0) -> Memory:
@@ -149,11 +151,9 @@ def inputs(facts: Facts, place: int) -> Inputs:
     return (
         place,
         begin,
-        REORDER_EDGES[place] - begin,
         facts.days,
         facts.span,
         max(facts.days - 1, 0),
-        facts.span + begin,
         facts.gap,
         facts.pace,
         facts.value,

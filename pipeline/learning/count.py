@@ -43,6 +43,9 @@ UNSURE = 4.0
 APART = 0.25
 """Variance of the weight of a horizon beyond that."""
 
+OUTLYING = 6.0
+"""Standard deviations above the mean at which a count is cut off: a bot, or a till that orders for a whole shop."""
+
 HELD = 0.5
 """Part of the prior in what is served."""
 
@@ -120,17 +123,18 @@ class CountLearner:
             self.refused += 1
             return False
         row = self._row(example.inputs, self.priors.of(example.site))
+        score = min(max(float(self._weights @ row), -_FARTHEST), _FARTHEST)
+        mean = exp(score)
+        count = min(example.label, mean + OUTLYING * (mean + SPREAD * mean * mean) ** 0.5 + OUTLYING)
         horizon = bisect_right(self._edges, example.inputs[self._place])
         served = float(self._served() @ row)
         told = exp(min(max(self._slope * served + float(self._shifts[horizon]), -_FARTHEST), _FARTHEST))
-        self._windows[horizon].append((served, told, float(example.label)))
-        score = min(max(float(self._weights @ row), -_FARTHEST), _FARTHEST)
-        mean = exp(score)
+        self._windows[horizon].append((served, told, float(count)))
         toward = self._covariance @ row
         doubt = float(row @ toward)
         damped = example.weight / (1 + SPREAD * mean)
         sureness = damped * mean
-        step = damped * (example.label - mean) / (1 + sureness * doubt)
+        step = damped * (count - mean) / (1 + sureness * doubt)
         if abs(step * doubt) > 1:  # far from the point around which the filter is linear
             step /= abs(step * doubt)
         self._weights += toward * step
