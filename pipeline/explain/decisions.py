@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from pipeline.explain.reasons import CAUSES, KINDS, reason_in_words, shown_in_words
+from pipeline.explain.reasons import CAUSES, KINDS, TIMINGS, reason_in_words, score_in_words, shown_in_words
 from pipeline.explain.words import length, moment, money
 from pipeline.log.rows import CartRow, Click, OrderNews, OrderRow, PersonEvent
 from pipeline.triggers.contract import Action, Decision, Kind, Outcome, Reason, TriggerData
@@ -33,13 +33,13 @@ def tell_decision(decision: Decision, trigger: TriggerData | None, events: Seque
         return f"{head} was cancelled{late}: {reason}"
     if decision.kind is Kind.PERSONALIZATION:
         said = "" if decision.outcome is not Outcome.EMITTED else _shown(trigger)
-        return f"{name}: {said or f'{decision.outcome.value}, {reason}'}"
+        return f"{name}: {said or f'{decision.outcome.value}, {reason}'}{_scored(decision)}"
     if not decision.due_at:
         return f"{head} never came due: {reason}"
     head += f" was due{_after_what(decision, events)}"
     if decision.outcome is Outcome.EMITTED:
         why = "" if decision.kind is Kind.CART_ABANDONED else f" ({reason})"
-        return f"{head}: emitted on {decision.channel}{why}{_particulars(decision, trigger)}"
+        return f"{head}: emitted on {decision.channel}{why}{_particulars(decision, trigger)}{_scored(decision)}"
     return f"{head}: {decision.outcome.value}, {reason}"
 
 
@@ -60,8 +60,15 @@ def _particulars(decision: Decision, trigger: TriggerData | None) -> str:
     if trigger is not None:
         if trigger.cause is not None:
             parts.append(f"perhaps they {CAUSES[trigger.cause]}")
+        if trigger.timing is not None:
+            parts.append(TIMINGS[trigger.timing])
         parts.append(f"expires {moment(at_of(trigger.expires_at))}")
     return "".join(f", {part}" for part in parts)
+
+
+def _scored(decision: Decision) -> str:
+    """What the models said at that time."""
+    return "".join(f"; {score_in_words(score)}" for score in decision.scores)
 
 
 def _shown(trigger: TriggerData | None) -> str:

@@ -7,7 +7,17 @@ from msgspec import Struct
 
 from pipeline.explain.words import joined, moment, money
 
-_WIDTHS = {"kind": 18, "who": 26, "what": 44, "why": 14, "channel": 9, "detail": 90, "place": 24, "outcome": 10}
+_WIDTHS = {
+    "kind": 18,
+    "who": 26,
+    "what": 44,
+    "why": 14,
+    "channel": 9,
+    "detail": 90,
+    "place": 24,
+    "outcome": 10,
+    "scores": 24,
+}
 """Characters of each column; what is longer is cut."""
 
 
@@ -22,6 +32,12 @@ class _Item(Struct):
 class _Moment(Struct, frozen=True):
     category: str = ""
     brand: str = ""
+    intent: str = ""
+
+
+class _Score(Struct, frozen=True):
+    head: str = ""
+    probability: float = 0.0
 
 
 class _Data(Struct):
@@ -39,6 +55,8 @@ class _Data(Struct):
     action: str | None = None
     moment: _Moment = _Moment()
     after_send: bool = False
+    timing: str = ""
+    scores: tuple[_Score, ...] = ()
     outcome: str = ""
     at: str = ""
     value: int = 0
@@ -88,6 +106,7 @@ def trigger_line(value: bytes) -> str:
         _cut("why", data.reason),
         _cut("channel", data.channel),
         f"until {until[11:] if same_day else until}" if until else "",
+        _cut("scores", joined([data.timing, *(f"{score.head} {score.probability:.1%}" for score in data.scores)])),
     )
 
 

@@ -1,6 +1,6 @@
 """The words for kinds of triggers and for reasons, wherever people read them."""
 
-from pipeline.triggers.contract import Action, Cause, Kind, Reason
+from pipeline.triggers.contract import Action, Cause, Kind, Reason, Score, Timing
 
 KINDS = {
     Kind.CART_ABANDONED: "cart reminder",
@@ -45,6 +45,15 @@ CAUSES = {
     Cause.ACCIDENT: "came only by accident",
 }
 
+SCORES = {
+    "intent": "an order in this visit",
+    "cart": "an order before the next look at the cart, if it is left alone",
+    "reorder": "an order within 30 days",
+}
+"""What the probability of each head is about."""
+
+TIMINGS = {Timing.LEARNED: "timed by the model", Timing.RULES: "timed by the rules"}
+
 ACTIONS = {
     Action.RECOMMEND: "recommend",
     Action.HELP: "offer help",
@@ -55,6 +64,14 @@ ACTIONS = {
     Action.EXIT_OFFER: "make an offer before they leave",
     Action.NONE: "leave the page as it is",
 }
+
+
+def score_in_words(score: Score) -> str:
+    """What a score says, and what moves it most: up or down from an average customer."""
+    about = SCORES.get(score.head, score.head)
+    factors = ", ".join(f"{factor.words} ({'up' if factor.logit > 0 else 'down'})" for factor in score.factors)
+    said = f"{score.probability:.2%} for {about}, by {score.head} {score.version}"
+    return f"{said}: {factors}" if factors else said
 
 
 def reason_in_words(kind: Kind, reason: Reason) -> str:

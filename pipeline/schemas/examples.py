@@ -15,10 +15,13 @@ from pipeline.triggers.contract import (
     Action,
     Cause,
     Decision,
+    Factor,
     Kind,
     Moment,
     Outcome,
     Reason,
+    Score,
+    Timing,
     Trigger,
     TriggerData,
     TriggerItem,
@@ -185,6 +188,19 @@ EVENTS: dict[str, tuple[Struct, ...]] = {
 
 POLICY_VERSION = "6f1d0c9a4be2"
 
+_SCORE = Score(
+    "cart",
+    118,
+    -4.1,
+    0.016302,
+    (
+        Factor("idle", "nothing done for 30 minutes", -0.61),
+        Factor("touch_rate", "0.04 orders each time a cart is touched", -0.35),
+        Factor("looks", "2 looks at what is in the cart since it was touched", 0.22),
+    ),
+)
+"""An order before the next look at the cart is so unlikely that waiting for it is not worth it."""
+
 _ABANDONED = TriggerData(
     trigger_id=_TRIGGER,
     kind=Kind.CART_ABANDONED,
@@ -205,6 +221,8 @@ _ABANDONED = TriggerData(
     currency="EUR",
     locale="de-DE",
     device="mobile",
+    scores=(_SCORE,),
+    timing=Timing.LEARNED,
 )
 
 
@@ -228,7 +246,16 @@ CANCELLED = _message(
     "c",
     Outcome.CANCELLED,
     55,
-    replace(_ABANDONED, reason=Reason.ORDERED, items=(), value=0, currency="", after_send=True),
+    replace(
+        _ABANDONED,
+        reason=Reason.ORDERED,
+        items=(),
+        value=0,
+        currency="",
+        after_send=True,
+        scores=(),
+        timing=None,
+    ),
 )
 """The customer bought the boots at the till after all: what has not gone out must not go out."""
 
@@ -317,6 +344,7 @@ DECISION = Decision(
     causing_events=(_OPENING,),
     value=11_990,
     currency="EUR",
+    scores=(_SCORE,),
 )
 """What `decisions` says about the emitted trigger."""
 

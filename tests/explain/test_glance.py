@@ -9,13 +9,13 @@ from pipeline.log.rejects import encode as encode_reject
 from pipeline.schemas import examples
 from pipeline.triggers.contract import encode
 
-WIDEST = 180
+WIDEST = 200
 
 
 def test_a_trigger_says_when_what_who_why_where_and_until_when() -> None:
     assert " ".join(trigger_line(encode(examples.EMITTED)).split()) == (
         "2026-03-02 18:42:00 cart_abandoned 1 c-1042 at my-shop 1 x sku-boots-42 (119.90 EUR) silent email "
-        "until 2026-03-05 18:42:00"
+        "until 2026-03-05 18:42:00 learned cart 1.6%"
     )
 
 

@@ -22,10 +22,13 @@ from pipeline.triggers.contract import (
     Action,
     Cause,
     Decision,
+    Factor,
     Kind,
     Moment,
     Outcome,
     Reason,
+    Score,
+    Timing,
     TriggerData,
     TriggerItem,
 )
@@ -41,7 +44,7 @@ def test_a_story_in_the_order_of_time(settings_of: SettingsOf) -> None:
     texts = [entry.text for entry in story.entries]
     assert texts[:2] == ["allowed marketing messages by email (consent)", "put 2 x p1 (19.99 EUR) in the cart"]
     assert texts[2].startswith("step 1 of the cart reminder was due after 30m of silence")
-    assert "emitted on email, worth 39.98 EUR, expires 2020-09-16" in texts[2]
+    assert "emitted on email, worth 39.98 EUR, timed by the rules, expires 2020-09-16" in texts[2]
     assert [entry.at for entry in story.entries] == sorted(entry.at for entry in story.entries)
     assert story.now is not None
     assert story.now["cart"] == [{"sku": "p1", "quantity": 2, "price": 1999, "currency": "EUR"}]
@@ -97,6 +100,14 @@ def test_every_decision_has_a_sentence(kind: Kind, outcome: Outcome, reason: Rea
 @pytest.mark.parametrize("words", [_REASONS, CAUSES, ACTIONS, KINDS])
 def test_every_value_of_the_contract_has_words(words: dict[StrEnum, str]) -> None:
     assert list(words) == list(type(next(iter(words))))
+
+
+def test_a_score_is_told_with_what_moves_it() -> None:
+    score = Score("reorder", 12, -2.0, 0.0816, (Factor("days", "bought on 3 days", 0.4), Factor("age", "new", -0.2)))
+    won = decided(Kind.WIN_BACK, Outcome.EMITTED, Reason.CADENCE)
+    text = tell_decision(replace(won, scores=(score,)), published(Kind.WIN_BACK, timing=Timing.LEARNED), [])
+    assert "timed by the model" in text
+    assert text.endswith("8.16% for an order within 30 days, by reorder 12: bought on 3 days (up), new (down)")
 
 
 def order_at(at: int) -> OrderRow:
