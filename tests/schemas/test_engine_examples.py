@@ -36,7 +36,17 @@ def written(trigger: Trigger, verdict: Verdict) -> list[Output]:
 
 
 EMITTED = Verdict(
-    KIND, Outcome.EMITTED, Reason.SILENT, DECISION.episode, 1, 0, channel="email", lines=(LINE,), value=11_990
+    KIND,
+    Outcome.EMITTED,
+    Reason.SILENT,
+    DECISION.episode,
+    1,
+    0,
+    channel="email",
+    lines=(LINE,),
+    value=11_990,
+    scores=DECISION.scores,
+    timing=examples.EMITTED.data.timing,
 )
 CANCELLED = Verdict(KIND, Outcome.CANCELLED, Reason.ORDERED, DECISION.episode, 1, 0, channel="email", after_send=True)
 
