@@ -26,10 +26,10 @@ def learner(settings: Settings) -> None:
 
 async def _until_signalled(settings: Settings) -> None:
     from pipeline.learner.run import run_learner
-    from pipeline.learning.heads import HEADS
+    from pipeline.learning.heads import COUNTS, HEADS
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await run_learner(settings, stop, HEADS)
+    await run_learner(settings, stop, {**HEADS, **COUNTS})

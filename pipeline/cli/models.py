@@ -132,9 +132,10 @@ def _of(shelf: "Shelf", head: str) -> "HeadShelf":
 
 
 def _spec(head: str) -> "Spec | None":
-    from pipeline.learning.heads import HEADS
+    from pipeline.learning.heads import COUNTS, HEADS
 
-    return HEADS[head].spec if head in HEADS else None
+    found = HEADS.get(head) or COUNTS.get(head)
+    return None if found is None else found.spec
 
 
 def _versions(head: str, found: "HeadShelf") -> Iterator[tuple[str, ...]]:

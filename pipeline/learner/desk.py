@@ -4,12 +4,11 @@ import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pipeline.config.errors import UserError
+from pipeline.learner.kinds import AnySpec, learn, new_learner, resumed, stored
 from pipeline.learner.records import FORMAT, Checkpoint, parts
 from pipeline.learner.shelf import HeadShelf, Kept
 from pipeline.learner.standing import Standing, judged, last_better, to_serve
-from pipeline.learning.head import HeadLearner, HeadSpec
-from pipeline.learning.state import StateError, decode_state, encode_state
+from pipeline.learning.state import StateError
 from pipeline.log.models import served_key, version_key
 from pipeline.scoring.example import Example
 from pipeline.scoring.snapshot import Snapshot, SnapshotError, check, encode_snapshot
@@ -36,7 +35,7 @@ class Desk:
     Raises UserError where another release wrote its state.
     """
 
-    def __init__(self, spec: HeadSpec, shelf: HeadShelf, checkpoint: Checkpoint | None, cadence: Cadence) -> None:
+    def __init__(self, spec: AnySpec, shelf: HeadShelf, checkpoint: Checkpoint | None, cadence: Cadence) -> None:
         self.name = spec.spec.head
         self._spec = spec
         self._cadence = cadence
@@ -47,7 +46,7 @@ class Desk:
         self.served = shelf.served
         self.pin = 0
         self.pinned(shelf.pin)
-        self._learner = HeadLearner(spec)
+        self._learner = new_learner(spec)
         self._at = self._fresh = 0
         self._since: float | None = None
         self.standing = Standing()
@@ -75,11 +74,7 @@ class Desk:
         """Learn; `now` is a monotonic clock, seconds. Empty, or why it was refused: `spec` or `invalid`."""
         if example.spec != self._spec.spec.hash:
             return "spec"
-        try:
-            learned = example.label in (0, 1) and self._learner.learn(example)
-        except (ArithmeticError, ValueError):  # the columns are worked out before anything is changed
-            learned = False
-        if not learned:
+        if not learn(self._learner, example):
             return "invalid"
         self._at = max(self._at, example.at)
         if not self._fresh:
@@ -103,7 +98,7 @@ class Desk:
         except SnapshotError as error:
             if error.reason != "loss":  # of that one the standing tells
                 logger.error("head %s learns anew: %s", self.name, error)
-                self._learner = HeadLearner(self._spec)
+                self._learner = new_learner(self._spec)
                 self._learner.version = snapshot.version
                 return error.reason
         self._put(snapshot, learned, published)
@@ -119,7 +114,7 @@ class Desk:
     def entries(self) -> Iterator[Entry]:
         """The records that make what was done since the last `committed` durable."""
         if self._dirty:
-            state = encode_state(self._learner.state())
+            state = stored(self._learner)
             yield from parts(Checkpoint(FORMAT, self.name, self._at, self._fresh, self.standing, state))
         for version in self._uncommitted:
             yield version_key(self.name, version), self._kept[version].body
@@ -167,11 +162,7 @@ class Desk:
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         try:
-            state = decode_state(checkpoint.state)
-        except StateError as error:
-            raise UserError(f"{error}: use the release that wrote it") from error
-        try:
-            self._learner = HeadLearner.resumed(self._spec, state)
+            self._learner = resumed(self._spec, checkpoint.state)
         except StateError as error:  # this release looks at other features
             logger.warning("%s", error)
             return

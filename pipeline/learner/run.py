@@ -26,10 +26,10 @@ from pipeline.kafka.counts import require_topics
 from pipeline.kafka.permissions import require
 from pipeline.kafka.topics import read_namespace
 from pipeline.learner.desk import Cadence, Desk
+from pipeline.learner.kinds import AnySpec
 from pipeline.learner.metrics import UNKNOWN, LearnerMetrics
 from pipeline.learner.records import FORMAT, Position, decode_pin, encode
 from pipeline.learner.shelf import Shelf, read_shelf
-from pipeline.learning.head import HeadSpec
 from pipeline.log.models import POSITION_KEY, pin_key
 from pipeline.monitor.endpoint import exposed
 from pipeline.monitor.health import Health
@@ -50,7 +50,7 @@ TRANSACTION_TIMEOUT_MS = 15_000
 async def run_learner(
     settings: Settings,
     stop: asyncio.Event,
-    heads: Mapping[str, HeadSpec],
+    heads: Mapping[str, AnySpec],
     cadence: Cadence = Cadence(),  # noqa: B008
 ) -> None:
     """Run until `stop` is set. Raises UserError where Kafka is missing, the namespace wrong, or another one runs."""
@@ -91,7 +91,7 @@ class Learner:
         settings: Settings,
         namespace: Namespace,
         metrics: LearnerMetrics,
-        heads: Mapping[str, HeadSpec],
+        heads: Mapping[str, AnySpec],
         cadence: Cadence,
     ) -> None:
         self._settings = settings

@@ -26,7 +26,7 @@ SCRAPE_SECONDS = 10.0
 
 @contextmanager
 def exposed(settings: MetricsSettings, process: str, registry: CollectorRegistry, health: Health) -> Iterator[None]:
-    """Serve the endpoint of `process` (ingest, worker, serve, learner) on its port of the settings until the block ends.
+    """Serve the endpoint of `process` (ingest, worker, serve, learner) on its port of the settings until the end.
 
     With port 0 there is none. Raises ConfigError where the address is taken or not ours.
     """

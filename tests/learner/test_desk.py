@@ -1,6 +1,7 @@
 """One head at work: when snapshots are cut, which are kept, which one is served, and what a restart finds."""
 
 from collections.abc import Iterable
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pipeline.learner.shelf import Shelf
 from pipeline.learner.standing import PATIENCE, Standing, is_better, judged, to_serve
 from pipeline.learner.words import strongest
 from pipeline.learning.head import HeadSpec
+from pipeline.learning.heads import COUNTS
 from pipeline.log.models import served_key, version_key
 from pipeline.scoring.example import Example
 from pipeline.scoring.snapshot import Quality, decode_snapshot
@@ -192,3 +194,39 @@ def test_the_strongest_weights_are_told_in_words() -> None:
     told = {one.words: one.odds for one in strongest(SPEC, snapshot, 10)}
     assert told["more looked at"] > 1.2
     assert told["5 and more looked at"] > told["under 2 looked at"]
+
+
+def test_a_head_that_counts_is_learned_as_well_and_resumes_as_well() -> None:
+    name, spec = next(iter(COUNTS.items()))
+    random = Random(5)
+    width = len(spec.spec.inputs)
+    known = [
+        Example(
+            1,
+            name,
+            "s",
+            str(n),
+            0,
+            0,
+            60_000,
+            spec.spec.hash,
+            tuple(float(random.randrange(1, 4)) for _ in range(width)),
+            n % 5,
+        )
+        for n in range(400)
+    ]
+    through = Desk(spec, NOTHING, None, BY_COUNT)
+    for example in known:
+        assert through.learn(example, 0.0) == ""
+        through.cut_if_due(0.0, 0)
+    desk = Desk(spec, NOTHING, None, BY_COUNT)
+    for number, example in enumerate(known):
+        if number == 250:
+            values = {key: (value, 0) for key, value in desk.entries() if value is not None}
+            shelf = Shelf(values)
+            desk = Desk(spec, shelf.head(name), shelf.checkpoint(name), BY_COUNT)
+        desk.learn(example, 0.0)
+        desk.cut_if_due(0.0, 0)
+    assert desk.newest is not None
+    assert through.newest is not None
+    assert desk.newest.body == through.newest.body

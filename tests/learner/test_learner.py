@@ -195,8 +195,11 @@ def test_whoever_starts_last_learns_and_the_one_before_ends_with_one_line(settin
 @pytest.mark.parametrize("topic", [EXAMPLES, MODELS])
 def test_a_topic_that_is_missing_is_named_with_the_command_that_makes_it(settings: Settings, topic: str) -> None:
     async def play() -> None:
+        name = f"{settings.namespace.name}.{topic}"
         async with admin_client(settings) as admin:
-            await admin.delete_topics([f"{settings.namespace.name}.{topic}"])
+            await admin.delete_topics([name])
+            while name in {one["topic"] for one in await admin.describe_topics()}:
+                await asyncio.sleep(0.05)
         with pytest.raises(UserError, match=rf"{topic} does not exist: run `pipeline topics apply --namespace"):
             await run_learner(settings, asyncio.Event(), HEADS)
 
