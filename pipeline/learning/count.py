@@ -5,8 +5,8 @@ Kalman filter; West, Harrison and Migon, JASA 1985), so there is no learning rat
 sensibly before anything was learned. Counts vary more than Poisson's: an example weighs 1 / (1 + SPREAD * mean).
 
 What is served is halfway between what was learned and the prior: customers change as a shop grows older, and windows
-that have ended tell of younger customers than those to be judged. A slope, and a shift for each horizon, over the last
-examples then make it a count again.
+that have ended tell of younger customers than those to be judged. Where the prior fits a shop badly, it gives way. A
+slope, and a shift for each horizon, over the last examples then make it a count again.
 """
 
 from bisect import bisect_right
@@ -47,7 +47,10 @@ OUTLYING = 6.0
 """Standard deviations above the mean at which a count is cut off: a bot, or a till that orders for a whole shop."""
 
 HELD = 0.5
-"""Part of the prior in what is served."""
+"""Part of the prior in what is served, as long as it costs little."""
+
+LITTLE, MUCH = 1.05, 1.10
+"""What the prior may cost, as deviance with it over without it: above the one it gives way, at the other it is gone."""
 
 _FARTHEST = 12.0
 _LARGEST = 1e3
@@ -69,7 +72,10 @@ class CountSpec(Struct, frozen=True):
 
 
 class CountState(Struct, frozen=True):
-    """A learner between two examples, arrays as 64-bit floats; `windows` have rows of (score, mean told, count)."""
+    """A learner between two examples, arrays as 64-bit floats.
+
+    `windows` have rows of (score learned, score with the prior, mean told, count).
+    """
 
     format: int
     head: str
@@ -105,8 +111,9 @@ class CountLearner:
         self.priors = Priors(spec)
         self._place = spec.places[head.base]
         self._edges = spec.inputs[self._place].edges
-        self._windows = [deque[tuple[float, float, float]](maxlen=WINDOW) for _ in head.start]
+        self._windows = [deque[tuple[float, float, float, float]](maxlen=WINDOW) for _ in head.start]
         self._slope, self._shifts = 1.0, np.zeros(len(head.start))
+        self._hold = 1.0
         self.trained = 0
         self.version = 0
         self.refused = 0
@@ -123,13 +130,13 @@ class CountLearner:
             self.refused += 1
             return False
         row = self._row(example.inputs, self.priors.of(example.site))
-        score = min(max(float(self._weights @ row), -_FARTHEST), _FARTHEST)
-        mean = exp(score)
+        mean = exp(min(max(float(self._weights @ row), -_FARTHEST), _FARTHEST))
         count = min(example.label, mean + OUTLYING * (mean + SPREAD * mean * mean) ** 0.5 + OUTLYING)
         horizon = bisect_right(self._edges, example.inputs[self._place])
-        served = float(self._served() @ row)
+        learned, half = float(self._weights @ row), float(self._blended(1.0) @ row)
+        served = learned + self._hold * (half - learned)
         told = exp(min(max(self._slope * served + float(self._shifts[horizon]), -_FARTHEST), _FARTHEST))
-        self._windows[horizon].append((served, told, float(count)))
+        self._windows[horizon].append((learned, half, told, float(count)))
         toward = self._covariance @ row
         doubt = float(row @ toward)
         damped = example.weight / (1 + SPREAD * mean)
@@ -146,13 +153,13 @@ class CountLearner:
 
     def logit(self, inputs: Inputs, site: str) -> float:
         """The log of the count that the head would say now, uncalibrated."""
-        return float(self._served() @ self._row(inputs, self.priors.of(site)))
+        return float(self._blended(self._hold) @ self._row(inputs, self.priors.of(site)))
 
     def snapshot(self, at: int) -> Snapshot:
         """All that was learned, as the next version. `at` is the time of the log, epoch milliseconds."""
         self.version += 1
         quality = self._quality()
-        served = self._served()
+        served = self._blended(self._hold)
         served[self._horizons] += self._shifts / self._slope
         weights, means = served[: self._width], self._sums / max(self.trained, 1)
         return Snapshot(
@@ -184,7 +191,7 @@ class CountLearner:
             weights=self._weights.tobytes(),
             covariance=self._covariance.tobytes(),
             sums=self._sums.tobytes(),
-            calibration=np.array([self._slope, *self._shifts]).tobytes(),
+            calibration=np.array([self._hold, self._slope, *self._shifts]).tobytes(),
             priors=self.priors.state(),
             windows=[np.array(window, dtype=np.float64).tobytes() for window in self._windows],
         )
@@ -199,17 +206,20 @@ class CountLearner:
         learner._covariance = np.frombuffer(state.covariance).reshape(learner._covariance.shape).copy()
         learner._sums = np.frombuffer(state.sums).copy()
         for window, stored in zip(learner._windows, state.windows, strict=True):
-            window.extend((float(a), float(b), float(c)) for a, b, c in np.frombuffer(stored).reshape(-1, 3))
+            rows = np.frombuffer(stored).reshape(-1, 4)
+            window.extend((float(a), float(b), float(c), float(d)) for a, b, c, d in rows)
         calibration = np.frombuffer(state.calibration)
-        learner._slope, learner._shifts = float(calibration[0]), calibration[1:].copy()
+        learner._hold, learner._slope = float(calibration[0]), float(calibration[1])
+        learner._shifts = calibration[2:].copy()
         learner.priors = Priors(head.spec, state.priors)
         learner.trained, learner.version, learner.refused = state.trained, state.version, state.refused
         return learner
 
-    def _served(self) -> Floats:
-        served: Floats = (1 - HELD) * self._weights + HELD * self._prior
-        served[self._horizons] = self._weights[self._horizons]
-        return served
+    def _blended(self, hold: float) -> Floats:
+        """The weights, with so much of HELD of the prior; horizons keep theirs."""
+        blended: Floats = self._weights + hold * HELD * (self._prior - self._weights)
+        blended[self._horizons] = self._weights[self._horizons]
+        return blended
 
     def _row(self, inputs: Inputs, shop: Shop) -> Floats:
         columns = self.spec.columns(inputs, shop)
@@ -224,11 +234,21 @@ class CountLearner:
         if not self.trained:
             return Quality()
         horizons = np.repeat(np.arange(len(self._windows)), [len(window) for window in self._windows])
-        scores, told, counts = np.array([row for window in self._windows for row in window], dtype=np.float64).T
+        rows = np.array([row for window in self._windows for row in window], dtype=np.float64)
+        learned, half, told, counts = rows.T
         sizes = np.maximum(np.bincount(horizons), 1)
         base = np.maximum(np.bincount(horizons, counts) / sizes, 1e-9)[horizons]
-        self._slope, self._shifts = fit(scores, counts, horizons, self._slope, self._shifts)
+        without, with_prior = (self._fitted(scores, counts, horizons)[2] for scores in (learned, half))
+        self._hold = min(max((MUCH - with_prior / max(without, 1e-9)) / (MUCH - LITTLE), 0.0), 1.0)
+        served = learned + self._hold * (half - learned)
+        self._slope, self._shifts, _ = self._fitted(served, counts, horizons)
         return Quality(examples=len(counts), loss=deviance(told, counts), base_loss=deviance(base, counts))
+
+    def _fitted(self, scores: Floats, counts: Floats, horizons: NDArray[np.int64]) -> tuple[float, Floats, float]:
+        """Slope and shifts for some scores, and the deviance that is left with them."""
+        slope, shifts = fit(scores, counts, horizons, self._slope, self._shifts)
+        means = np.exp(np.clip(slope * scores + shifts[horizons], -_FARTHEST, _FARTHEST))
+        return slope, shifts, deviance(means, counts)
 
 
 def deviance(means: Floats, counts: Floats) -> float:
