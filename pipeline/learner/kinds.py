@@ -17,7 +17,7 @@ def new_learner(spec: AnySpec) -> AnyLearner:
 
 
 def resumed(spec: AnySpec, data: bytes) -> AnyLearner:
-    """One that goes on from a stored state. Raises StateError where its features are others, UserError by its format."""
+    """One that goes on from a state. Raises StateError where its features are others, UserError by its format."""
     try:
         if isinstance(spec, CountSpec):
             counted = count.decode_state(data)
