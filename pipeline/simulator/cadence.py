@@ -4,8 +4,9 @@ from collections.abc import Callable
 from random import Random
 
 from pipeline.config.durations import DAY
-from pipeline.simulator.laws import BUSIEST, active_rate, rhythm
+from pipeline.simulator.laws import BUSIEST, active_rate, held_share, rhythm
 from pipeline.simulator.levels import Levels
+from pipeline.simulator.parameters import COMES_BACK_WITHIN
 from pipeline.simulator.people import Person
 from pipeline.simulator.truth import CadenceTruth
 
@@ -24,7 +25,9 @@ class Cadences:
 
     def begin(self, customer: Person, after_ms: int) -> int:
         """The next wish of a customer who was there before the first visit, epoch milliseconds."""
-        self._wishes_per_day[customer.key] = self._random.expovariate(1) * self._levels.wishes_per_day
+        wishes = self._wishes_per_day[customer.key] = self._random.expovariate(1) * self._levels.wishes_per_day
+        if wishes and self._random.random() < held_share(wishes, self._levels.order_chance(customer.inclination)):
+            after_ms += self._random.randrange(COMES_BACK_WITHIN)  # a cart of before still holds him
         return self.next_wish(customer, after_ms)
 
     def ordered(self, customer: Person, at_ms: int) -> int | None:

@@ -98,8 +98,17 @@ def silence_later(share: float, touched_at_ms: int, pace_per_hour: float) -> int
 
 def active_rate(wishes_per_day: float, order_chance: float) -> float:
     """Orders a day of a customer who has not left: each wish fills a cart, and a cart left holds its owner for 72 h."""
-    held = COMES_BACK_WITHIN / DAY * (1 - order_chance)
-    return order_chance / (1 / wishes_per_day + held)
+    return order_chance / (1 / wishes_per_day + _held(order_chance))
+
+
+def held_share(wishes_per_day: float, order_chance: float) -> float:
+    """Share of the time for which such a customer is held by a cart."""
+    held = _held(order_chance)
+    return held / (1 / wishes_per_day + held)
+
+
+def _held(order_chance: float) -> float:
+    return COMES_BACK_WITHIN / DAY * (1 - order_chance)
 
 
 def _passed(silence_ms: float, touched_at_ms: int, pace_per_hour: float) -> float:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from statistics import NormalDist, fmean
 from typing import NamedTuple
 
 from pipeline.config.durations import DAY
-from pipeline.simulator.catalogue import Catalogue
+from pipeline.events.catalog import Product
+from pipeline.simulator.catalogue import CATEGORIES, Catalogue
 from pipeline.simulator.contents import fill
 from pipeline.simulator.laws import BUSIEST, INCLINATION, KNOWN, active_rate, logit_of_order, rhythm
 from pipeline.simulator.parameters import SimulatedShop
@@ -17,7 +19,7 @@ MOST_CARTS = 0.1
 """Carts a day of a customer in the mean, at most: where there are fewer customers than that takes, browsers open the
 rest."""
 
-_SAMPLE = 2_000
+_SAMPLE = 4_000
 _PARTS = 32
 _WIDEST = 4.0
 
@@ -53,7 +55,7 @@ class _Sampled(NamedTuple):
 def solve_levels(shop: SimulatedShop, rates: Rates, catalogue: Catalogue, random: Random) -> Levels:
     """Solve for the levels, over a sample of carts."""
     habits, days = shop.habits, shop.duration_ms / DAY
-    carts = _sample(catalogue, random)
+    carts = _sample(catalogue, habits.to_taste, random)
     total = expected_first_visits(shop.sessions, shop.figures, habits) * rates.carts
     of_customers = min(habits.known_visits * total, shop.customers * MOST_CARTS * days)
     share = of_customers / total if total else 0.0
@@ -75,7 +77,7 @@ def solve_levels(shop: SimulatedShop, rates: Rates, catalogue: Catalogue, random
 
     chance = ordered(carts, known=True)
     registered = habits.logs_in * (1 - share) * ordered(carts, known=False)
-    few = carts[::8]
+    few = carts[::16]
     grid = [_WIDEST * (2 * i / _PARTS - 1) for i in range(_PARTS + 1)]
     return Levels(
         device=device,
@@ -86,16 +88,20 @@ def solve_levels(shop: SimulatedShop, rates: Rates, catalogue: Catalogue, random
     )
 
 
-def _sample(catalogue: Catalogue, random: Random) -> list[_Sampled]:
+def _sample(catalogue: Catalogue, to_taste: float, random: Random) -> list[_Sampled]:
     inclinations = [NormalDist().inv_cdf((i + 0.5) / _SAMPLE) for i in range(_SAMPLE)]
     random.shuffle(inclinations)
     carts = []
     for inclination in inclinations:
-        contents = fill(catalogue.pick, random)
+        contents = fill(partial(_pick, catalogue, random.choice(CATEGORIES), to_taste, random), random)
         at = busy_time(random, DAY)
         base = logit_of_order(0.0, contents.value, len(contents.kept), at, known=False, device=0.0)
         carts.append(_Sampled(base, inclination))
     return carts
+
+
+def _pick(catalogue: Catalogue, taste: str, to_taste: float, random: Random) -> Product:
+    return catalogue.pick(taste if random.random() < to_taste else None)
 
 
 def busy_time(random: Random, within_ms: int, start_ms: int = 0) -> int:
@@ -123,7 +129,7 @@ def _wishes(carts_per_day: float, order_chance: float) -> float:
 
 def _solve(rising: Callable[[float], float], wanted: float, between: tuple[float, float]) -> float:
     low, high = between
-    for _ in range(40):
+    for _ in range(30):
         middle = (low + high) / 2
         if rising(middle) < wanted:
             low = middle
