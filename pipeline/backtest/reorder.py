@@ -149,8 +149,8 @@ def score(log: OrderLog, cut: Cut) -> Scored:
         orders = expected_orders(scorer, facts, silence, cut.horizon)
         chance = reorder.within(stream.hazards(facts, cut.at), silence, cut.horizon)
         worth = count.worth(facts, scorer.shop(SITE))
-        week = 7 * DAY
-        known = (facts.days - 1, facts.span / week, (facts.span + silence) / week, silence / DAY, facts.spent)
+        age = facts.span + silence / DAY
+        known = (facts.days - 1, facts.span / 7, age / 7, silence / DAY, facts.spent)
         rows.append((*known, orders, worth, chance, len(days.get(person, ())), value.get(person, 0)))
     return Scored(*np.array(rows, dtype=np.float64).reshape(-1, 10).T)
 
@@ -158,7 +158,7 @@ def score(log: OrderLog, cut: Cut) -> Scored:
 def expected_orders(scorer: Scorer, facts: reorder.Facts, silence: int, horizon: int) -> float:
     """The purchase days to be expected of a customer within a horizon, milliseconds, as a snapshot says."""
     shop = scorer.shop(SITE)
-    logits = [scorer.logit(count.inputs(facts, silence, place), shop) for place in range(len(count.HORIZONS))]
+    logits = [scorer.logit(count.inputs(facts, silence // DAY, place), shop) for place in range(len(count.HORIZONS))]
     return count.expected([count.mean(logit, scorer.snapshot.calibration) for logit in logits], horizon)
 
 

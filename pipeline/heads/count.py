@@ -20,8 +20,8 @@ from pipeline.scoring.hazard import DAY
 
 HORIZONS = (30 * DAY, 90 * DAY, 180 * DAY, 365 * DAY)
 
-LONGEST_SILENCE = 730 * DAY
-"""After so long a silence no further window begins."""
+LONGEST_SILENCE = 730
+"""After a silence of so many days no further window begins."""
 
 MAX_WINDOWS = 64
 """Windows of a customer; there is more than one a horizon only while the clock is behind the orders."""
@@ -30,7 +30,7 @@ MAX_WINDOWS = 64
 class Window(Struct, frozen=True, array_like=True, gc=False):
     """A prediction for one horizon, of what was known at `begin`, until the window has ended.
 
-    `silence` was that of the customer at `begin`, milliseconds; `count` is the purchase days in the window so far.
+    `silence` was that of the customer at `begin`, days; `count` is the purchase days in the window so far.
     """
 
     horizon: int
@@ -58,20 +58,20 @@ SPEC = Spec(
     (
         Input("horizon", "horizon {}", edges=(1, 2, 3), scaled=False),
         Input("repeats", "bought again on {} days", edges=(1, 2, 3, 5, 9)),
-        Input("silence", "silent for {} days", DAY),
-        Input("age", "customer for {} days", DAY),
-        Input("span", "{} days from first to last purchase", DAY, scaled=False),
-        Input("gap", "{} days between the last two purchases", DAY),
-        Input("pace", "lately {} days between purchases", DAY),
+        Input("silence", "silent for {} days"),
+        Input("age", "customer for {} days"),
+        Input("span", "{} days from first to last purchase", scaled=False),
+        Input("gap", "{} days between the last two purchases"),
+        Input("pace", "lately {} days between purchases"),
         Input("value", "last purchase worth {}", 100.0),
         Input("items", "{} items in the last purchase"),
         Input("spent", "{} spent in all", 100.0),
         Input("bought", "{} items in all"),
     ),
-    (Shrunk("interval", "every {} days", "span", "repeats", 2.0, "gap", share=False, unit=DAY),),
+    (Shrunk("interval", "every {} days", "span", "repeats", 2.0, "gap", share=False),),
     (Ratio("lateness", "silent for {} times the usual gap", "silence", "interval", edges=(0.25, 0.5, 1.0, 2.0, 4.0)),),
     crosses=(("lateness", "repeats"),),
-    priors=(Prior("gap", "gap", 60.0 * DAY), Prior("value", "value", 5_000.0)),
+    priors=(Prior("gap", "gap", 60.0), Prior("value", "value", 5_000.0)),
 )
 
 WORTH = 3.0
@@ -82,7 +82,7 @@ _FARTHEST = 12.0
 
 
 def inputs(facts: Facts, silence: int, horizon: int) -> Inputs:
-    """What the head looks at for one horizon after a silence."""
+    """What the head looks at for one horizon after a silence of so many days."""
     return (
         horizon,
         max(facts.days - 1, 0),
@@ -163,7 +163,7 @@ def _until(windows: tuple[Window, ...], known: Reorder, at: int) -> tuple[Window
     for horizon, window in last.items():
         latest = window
         while latest.end <= at:
-            silence = max(latest.end - known.day_end, 0)
+            silence = max(latest.end - known.day_end, 0) // DAY
             if silence > LONGEST_SILENCE:
                 break
             latest = Window(horizon, latest.end, known.facts, silence)

@@ -28,7 +28,7 @@ _FAR = 3_650 * DAY
 
 
 class Facts(Struct, frozen=True, array_like=True, gc=False):
-    """What is known of a customer at a purchase. Times are milliseconds, money is minor units.
+    """What is known of a customer at a purchase. Times are days, money is minor units.
 
     `days` counts purchase days, `span` is from the first to the last. `gap` is between the last two, `pace` a mean of
     the gaps in which each counts half as much as all after it. `value` and `items` are of the last day, `spent` and
@@ -74,18 +74,18 @@ SPEC = Spec(
     1,
     (
         Input("bin", "", edges=tuple(range(1, BINS)), scaled=False),
-        Input("begin", "silent for {} days", DAY, scaled=False),
+        Input("begin", "silent for {} days", scaled=False),
         Input("days", "bought on {} days", edges=(2, 3, 4, 6, 10)),
-        Input("span", "{} days from first to last purchase", DAY),
+        Input("span", "{} days from first to last purchase"),
         Input("gaps", "{} gaps between purchases", scaled=False),
-        Input("gap", "{} days between the last two purchases", DAY),
-        Input("pace", "lately {} days between purchases", DAY),
+        Input("gap", "{} days between the last two purchases"),
+        Input("pace", "lately {} days between purchases"),
         Input("value", "last purchase worth {}", 100.0),
         Input("items", "{} items in the last purchase"),
         Input("spent", "{} spent in all", 100.0),
         Input("bought", "{} items in all"),
     ),
-    (Shrunk("interval", "every {} days", "span", "gaps", 2.0, "gap", share=False, unit=DAY),),
+    (Shrunk("interval", "every {} days", "span", "gaps", 2.0, "gap", share=False),),
     (
         Ratio(
             "lateness",
@@ -96,7 +96,7 @@ SPEC = Spec(
         ),
     ),
     crosses=(("bin", "days"), ("lateness", "days")),
-    priors=(Prior("gap", "gap", 60.0 * DAY),),
+    priors=(Prior("gap", "gap", 60.0),),
 )
 
 
@@ -125,7 +125,7 @@ def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, 
             newest = pending[-1]
             pending = (*pending[:-1], replace(newest, made_at=max(at, newest.made_at), facts=facts))
         return Memory(memory.day_end, facts, pending)
-    gap = day_end - memory.day_end if memory.day_end else 0
+    gap = (day_end - memory.day_end + DAY // 2) // DAY if memory.day_end else 0  # a day may have 23 or 25 hours
     facts = Facts(
         facts.days + 1,
         facts.span + gap,
@@ -147,10 +147,9 @@ def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, 
 
 def inputs(facts: Facts, place: int) -> Inputs:
     """What the head looks at for a bin of the silence after a purchase."""
-    begin = _BEGINS[place]
     return (
         place,
-        begin,
+        _BEGINS[place] // DAY,
         facts.days,
         facts.span,
         max(facts.days - 1, 0),

@@ -152,7 +152,7 @@ def test_customers_of_a_known_pace_are_told_apart(tmp_path: Path) -> None:
     assert result.metrics["auc"] > 0.7
     assert {gate.name for gate in result.gates} == {"auc above bgnbd", "auc above formula"}
     delayed = reorder_delayed.run(written(tmp_path, shop()))
-    assert delayed.metrics["auc"] > 0.65
+    assert delayed.metrics["auc"] > 0.6
     assert delayed.metrics["log_loss"] < delayed.metrics["base_loss"]
 
 
