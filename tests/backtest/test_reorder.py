@@ -153,7 +153,7 @@ def test_customers_of_a_known_pace_are_told_apart(tmp_path: Path) -> None:
     assert {gate.name for gate in result.gates} == {"auc above bgnbd", "auc above formula"}
     delayed = reorder_delayed.run(written(tmp_path, shop()))
     assert delayed.metrics["auc"] > 0.6
-    assert delayed.metrics["log_loss"] < delayed.metrics["base_loss"]
+    assert delayed.metrics["log_loss"] < delayed.anchors["logistic_at_the_end"]["log_loss"]
 
 
 def test_bgnbd_finds_the_shop_that_it_assumes() -> None:
