@@ -67,6 +67,9 @@ class CartPolicy(Struct, frozen=True, forbid_unknown_fields=True):
         float,
         Meta(gt=0, lt=1, description="Chance of an untouched order up to the next look that is worth waiting for."),
     ] = 0.02
+    explore: Annotated[
+        float, Meta(ge=0, le=0.5, description="Share of carts whose first step waits longer, so that more is learned.")
+    ] = 0.05
     categories: dict[str, CartOverride] = {}
 
 

@@ -159,6 +159,7 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         verdict.action,
         verdict.scores,
         verdict.timing,
+        verdict.propensity,
     )
     return Trigger(
         specversion="1.0",

@@ -78,7 +78,8 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
     `seen` is the newest event. Of the cart, if there is one: when it was `opened` and last `touched`; `views` of
     products since then, and `looks`, those of what is in the cart. Of all the past: `visits`, `orders`, how often a
     cart was touched (`touches`), and how many carts were `bought`. `open` is the present prediction,
-    `waiting` are those whose outcome is there, in the order of their bins' ends, which have not been learned.
+    `waiting` are those whose outcome is there, in the order of their bins' ends, which have not been learned. Of a cart
+    that is left alone by chance: from which silence on (`left_from`, milliseconds), and the chance of that.
     """
 
     seen: int = 0
@@ -92,6 +93,8 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
     bought: int = 0
     open: Prediction | None = None
     waiting: tuple[Labelled, ...] = ()
+    left_from: int = 0
+    left_chance: int | float = 1
 
 
 def inputs(memory: Memory, at: int, number: int) -> Inputs:
@@ -135,6 +138,8 @@ def carted(memory: Memory, at: int, prediction: str) -> Memory:
         visits=_visits(memory, at),
         touches=memory.touches + 1,
         open=None,
+        left_from=0,
+        left_chance=1,
     )
     if len(memory.waiting) >= MAX_WAITING:
         return memory
@@ -177,12 +182,12 @@ def censored(memory: Memory, at: int) -> Memory:
     return memory if memory.open is None else replace(memory, open=None)
 
 
-def spared(memory: Memory, chance: float) -> Memory:
-    """The cart was left alone, by holdout or delay, when that had this chance: from here on it stands for others."""
-    if memory.open is None:
-        return memory
-    weight = min(memory.open.weight / max(chance, LEAST_CHANCE), 1 / LEAST_CHANCE)
-    return replace(memory, open=replace(memory.open, weight=weight))
+def left_alone(memory: Memory, since: int, chance: float) -> Memory:
+    """By chance nothing is said of the cart from a silence of `since` milliseconds on, an edge of the bins.
+
+    That had this chance: what its silence says from there on stands for those of whom something was said.
+    """
+    return replace(memory, left_from=since, left_chance=max(chance, LEAST_CHANCE))
 
 
 def served(memory: Memory, logit: float, version: int) -> Memory:
@@ -240,7 +245,9 @@ def _reached(memory: Memory, clock: int) -> Memory:
         end, following = memory.touched + CART_EDGES[present.bin], present.bin + 1
         successor = None
         if following < len(CART_EDGES) and len(memory.waiting) < MAX_WAITING:
-            successor = Prediction(present.id, following, end, inputs(memory, end, following), present.weight)
+            alone = 0 < memory.left_from <= CART_EDGES[present.bin]
+            weight = 1 / memory.left_chance if alone else 1
+            successor = Prediction(present.id, following, end, inputs(memory, end, following), weight)
         memory = replace(memory, open=successor, waiting=(*memory.waiting, _labelled(memory, present, 0)))
     return memory
 

@@ -38,7 +38,8 @@ class CartLine(Struct, frozen=True, array_like=True, gc=False):
 class CartChange(Struct, frozen=True, array_like=True, gc=False):
     """A change that waits for the clock. `(at, rank, version, id)` is its place in time.
 
-    `delay` is the silence after it until the first step, as it was learned, milliseconds; 0 for the policy's.
+    `delay` is the silence after it until the first step, as it was learned, milliseconds, 0 for the policy's;
+    `propensity` the chance with which just this was chosen.
     """
 
     at: int
@@ -48,6 +49,7 @@ class CartChange(Struct, frozen=True, array_like=True, gc=False):
     op: int
     lines: tuple[CartLine, ...] = ()
     delay: int = 0
+    propensity: int | float = 1
 
 
 class Emitted(Struct, frozen=True, array_like=True, gc=False):
@@ -79,7 +81,7 @@ class Episode(Struct, frozen=True, array_like=True, gc=False):
 class Cart(Struct, frozen=True, array_like=True, gc=False):
     """`settled`: changes up to this time are in `lines`. `snapshot`: place in time of the newest settled snapshot.
 
-    `delay` is that of the newest settled change.
+    `delay` and `propensity` are those of the newest settled change.
     """
 
     settled: int = 0
@@ -88,3 +90,4 @@ class Cart(Struct, frozen=True, array_like=True, gc=False):
     episode: Episode | None = None
     pending: tuple[CartChange, ...] = ()
     delay: int = 0
+    propensity: int | float = 1

@@ -38,7 +38,7 @@ from pipeline.triggers.cart_episode import Closing, apply, cancelled, enter
 from pipeline.triggers.cart_judgement import judge
 from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, passed
 from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
-from pipeline.triggers.scored import cart_delay
+from pipeline.triggers.scored import cart_wait
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 KIND = Kind.CART_ABANDONED
@@ -59,8 +59,9 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
         if event.op == _CHECKOUT:
             return []
         lines = _lines(event, site)
-        delay = cart_delay(customer, site)
-        change = CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, lines, delay)
+        wait = cart_wait(customer, event.id, site)
+        delay, propensity = wait or (0, 1)
+        change = CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, lines, delay, propensity)
         return _change(customer, person, change, site)
     if isinstance(event, OrderRow):
         return _change(customer, person, _purchase(event, site), site) if event.news == _PURCHASE else []

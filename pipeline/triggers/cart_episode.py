@@ -57,7 +57,7 @@ def enter(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdict
     else:
         at = bisect_right([_place(waiting) for waiting in pending], _place(change))
         pending = (*pending[:at], change, *pending[at:])
-    cart = Cart(cart.settled, cart.snapshot, cart.lines, cart.episode, pending, cart.delay)
+    cart = Cart(cart.settled, cart.snapshot, cart.lines, cart.episode, pending, cart.delay, cart.propensity)
     if cart.episode is not None and cart.episode.emitted:
         cart = _cancel_at_once(cart, change, verdicts)
     if len(cart.pending) > MAX_PENDING:
@@ -78,8 +78,8 @@ def apply(cart: Cart, change: CartChange, site: SiteNow, verdicts: list[Verdict]
         episode = None
     elif episode is None and _opens(lines, change):
         episode = Episode(change.id, change.at, change.at)
-    delay = change.delay if change.rank == CART_CHANGE else cart.delay
-    return Cart(cart.settled, snapshot, lines, episode, rest, delay)
+    timing = change if change.rank == CART_CHANGE else cart
+    return Cart(cart.settled, snapshot, lines, episode, rest, timing.delay, timing.propensity)
 
 
 def _opens(lines: content.Lines, change: CartChange) -> bool:
@@ -170,7 +170,7 @@ def _enter_late(customer: Customer, cart: Cart, change: CartChange, site: SiteNo
             episode = (
                 Episode(change.id, min(touched), max(max(touched), episode.last), episode.decided) if touched else None
             )
-        customer.cart = Cart(cart.settled, cart.snapshot, lines, episode, cart.pending, cart.delay)
+        customer.cart = Cart(cart.settled, cart.snapshot, lines, episode, cart.pending, cart.delay, cart.propensity)
     elif (cart.snapshot is None or _place(change) > cart.snapshot) and (
         change.at > customer.ordered or cart.episode is not None
     ):

@@ -31,11 +31,7 @@ def judge(customer: Customer, cart: Cart, found: Step, site: SiteNow) -> Verdict
     channel = next(channels_at(customer.grants, due, site.policy.permission), "")
 
     def verdict(outcome: Outcome, reason: Reason) -> Verdict:
-        found = Verdict(Kind.CART_ABANDONED, outcome, reason, id_, step, now, due, expires, channel, lines, value)
-        if outcome is not Outcome.EMITTED:
-            return found
-        timing = Timing.LEARNED if cart.delay and step == 1 else Timing.RULES
-        return replace(found, timing=timing, scores=cart_said(customer, due, site))
+        return Verdict(Kind.CART_ABANDONED, outcome, reason, id_, step, now, due, expires, channel, lines, value)
 
     refusal = _unfit(customer, cart, due, site)
     if refusal is None and not channel:
@@ -57,7 +53,15 @@ def judge(customer: Customer, cart: Cart, found: Step, site: SiteNow) -> Verdict
         return verdict(Outcome.SUPPRESSED, Reason.SUPERSEDED)
     if (episode is not None and episode.until > now) or not site.admit(Kind.CART_ABANDONED, now):
         return verdict(Outcome.DEFERRED, Reason.RATE)
-    return verdict(Outcome.EMITTED, Reason.SILENT)
+    return _scored(verdict(Outcome.EMITTED, Reason.SILENT), customer, cart, site)
+
+
+def _scored(emitted: Verdict, customer: Customer, cart: Cart, site: SiteNow) -> Verdict:
+    """With what the model says of the cart, and what set the time."""
+    scores = cart_said(customer, emitted.due, site)
+    if not cart.delay or emitted.step > 1:
+        return replace(emitted, timing=Timing.RULES, scores=scores)
+    return replace(emitted, timing=Timing.LEARNED, propensity=cart.propensity, scores=scores)
 
 
 def _unfit(customer: Customer, cart: Cart, due: int, site: SiteNow) -> Reason | None:

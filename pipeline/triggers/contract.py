@@ -175,6 +175,8 @@ class TriggerData(Struct, frozen=True, omit_defaults=True):
     """What the models say of the person now; none where nothing has been learned."""
     timing: Timing | None = None
     """Of a cart or a win-back: what set its time."""
+    propensity: float | None = None
+    """Of a learned time: the chance with which just this was chosen, as some wait longer so that more is learned."""
 
 
 class Trigger(Struct, frozen=True, omit_defaults=True):

@@ -1,5 +1,10 @@
 """What the models say of a person, as triggers go by it and tell it. None of it where nothing has been learned."""
 
+from typing import NamedTuple
+
+from msgspec.structs import replace
+from xxhash import xxh3_64_intdigest
+
 from pipeline.config.policy import SitePolicy
 from pipeline.heads import cart, intent, reorder
 from pipeline.scoring.features import Inputs, Shop
@@ -8,6 +13,9 @@ from pipeline.scoring.scorer import Scorer
 from pipeline.state.customer import Customer
 from pipeline.triggers.contract import Factor, Score
 from pipeline.triggers.verdict import SiteNow
+
+_PARTS = 10_000
+"""In which shares are drawn."""
 
 HORIZON = 30 * DAY
 """Within which the reorder score says how likely an order is."""
@@ -47,8 +55,34 @@ def intent_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...]
     return (_said(scorer, inputs, shop, logit, scorer.probability(logit)),)
 
 
-def cart_delay(customer: Customer, site: SiteNow) -> int:
-    """Silence after which to speak of the cart that was just touched, milliseconds; 0 where the fixed steps hold."""
+class Wait(NamedTuple):
+    """Silence after which to speak of a cart, milliseconds, and the chance with which just this was chosen."""
+
+    delay: int
+    propensity: float
+
+
+def cart_wait(customer: Customer, event: str, site: SiteNow) -> Wait | None:
+    """How long to wait after the touch of a cart by `event`; None where the fixed steps hold.
+
+    A share of the carts waits longer, by a hash of the event: so it is learned what comes of a cart that is left alone.
+    The heads remember for whom these stand.
+    """
+    policy, heads = site.policy.cart, customer.heads
+    best = _best_wait(customer, site)
+    if not best or heads is None or heads.cart is None:
+        return None
+    later = [edge for edge in CART_EDGES if best < edge <= cart.LATEST]
+    if not later or not policy.explore:
+        return Wait(best, 1.0)
+    drawn = xxh3_64_intdigest(event.encode())
+    if drawn % _PARTS >= policy.explore * _PARTS:
+        return Wait(best, 1 - policy.explore)
+    customer.heads = replace(heads, cart=cart.left_alone(heads.cart, best, policy.explore))
+    return Wait(later[drawn // _PARTS % len(later)], policy.explore / len(later))
+
+
+def _best_wait(customer: Customer, site: SiteNow) -> int:
     policy, scorer, heads = site.policy.cart, site.models.get("cart"), customer.heads
     if policy.timing != "learned" or scorer is None or heads is None or heads.cart is None:
         return 0

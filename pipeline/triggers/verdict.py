@@ -57,3 +57,4 @@ class Verdict(Struct, frozen=True, gc=False):
     action: Action | None = None
     scores: tuple[Score, ...] = ()
     timing: Timing | None = None
+    propensity: float | None = None

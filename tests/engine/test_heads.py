@@ -280,3 +280,26 @@ def test_labels_go_out_though_the_orders_of_the_site_are_silent() -> None:
 
 def test_the_epoch_of_these_tests_is_in_the_evening_of_14_november() -> None:
     assert T0 % DAY > 22 * HOUR
+
+
+def test_a_share_of_the_carts_waits_longer_with_its_propensity_and_stands_for_the_others() -> None:
+    def waited(explore: float) -> list[tuple[float, float]]:
+        found = []
+        for number in range(60):
+            shop = LearningShop(site_policy(explore=explore))
+            shop.broadcast(row(constant("cart", -6.0)))
+            shop.tell(replace(add(0), id=f"cart-{number}"))
+            shop.clock(2 * DAYS)
+            first = shop.triggers()[0]["data"]
+            weights = [example.weight for example in of(shop, "cart") if example.bin >= 4]
+            minutes = shop.said()[0].minute
+            assert all(weight == pytest.approx(1 / explore) for weight in weights)
+            assert bool(weights) == (minutes > 15)
+            found.append((minutes, first["propensity"]))
+        return found
+
+    chosen = waited(0.3)
+    assert {minutes for minutes, _ in chosen} == {15, 30, 120, 1_440}
+    assert 5 <= sum(minutes > 15 for minutes, _ in chosen) <= 30
+    assert all(p == pytest.approx(0.7 if minutes == 15 else 0.1) for minutes, p in chosen)
+    assert {minutes for minutes, _ in waited(1e-9)} == {15}
