@@ -2,8 +2,9 @@
 
 The protocol. At the begin of each day (UTC) every person seen before is asked about, for as long as the log goes on; a
 purchase on that day is 1, none 0. The label is learned at the day's end, by the learner of all heads; scores are those
-of a snapshot, taken every 200 examples or fewer. Scored are the days that begin in the last 60 % of the log's time and
-end within it. Who never bought has no clock of orders, so this is not the reorder head: its bins start at a purchase.
+of a snapshot, taken every 200 examples. Before the first that is good the anchor is what is said (`by_rule`). Scored
+are the days that begin in the last 60 % of the log's time and end within it. Who never bought has no clock of orders,
+so this is not the reorder head: its bins start at a purchase.
 
 The anchor is a person's own share of days with a purchase, shrunk to that of all: the gate is not to be far under it.
 """
@@ -108,6 +109,7 @@ class Asked(Struct):
     inputs: Inputs
     chance: float
     anchors: tuple[float, ...]
+    by_rule: bool
     label: int = 0
 
 
@@ -150,11 +152,11 @@ class Stream:
     def _ask(self, person: Person) -> Asked:
         inputs, base = person.inputs(self._day), self._hits / self._days
         own = (person.bought + _STRENGTH * base) / (self._day - person.since + _STRENGTH)
-        chance = base
+        chance = own
         if self._scorer is not None:
             chance = self._scorer.probability(self._scorer.logit(inputs, self._scorer.shop(SITE)))
         counts = float(self._counts.predict_proba_one(_row(inputs))[True])
-        return Asked(self._day, person.number, inputs, chance, (own, base, counts))
+        return Asked(self._day, person.number, inputs, chance, (own, base, counts), self._scorer is None)
 
     def _learn(self, asked: Asked) -> None:
         begin, name = asked.day * DAY, f"{asked.person}:{asked.day}"
@@ -208,6 +210,7 @@ def run(path: Path) -> Result:
         "n": len(asked),
         "purchase_days": int(labels.sum()),
         "persons": len(np.unique(persons)),
+        "by_rule": sum(one.by_rule for one in asked),
         "snapshots_refused": stream.refused,
     }
     anchors: dict[str, Any] = {

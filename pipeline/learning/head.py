@@ -73,7 +73,7 @@ class HeadLearner:
         self._base_place, self._base_edges = _bucketed(head)
         self._bases = [(0.0, 0.0)] * (len(self._base_edges) + 1)
         self._hits, self._weight = 0.0, 0.0
-        self._window: deque[tuple[float, float, float, float]] = deque(maxlen=WINDOW)
+        self._window: deque[tuple[float, float, float, float, float]] = deque(maxlen=WINDOW)
         self._calibration = 1.0, 0.0
         self._drift = Drift()
         self._flagged_until = 0
@@ -194,8 +194,8 @@ class HeadLearner:
         (learner._hits, learner._weight), *learner._bases = state.bases
         learner._calibration = state.calibration
         learner.priors = Priors(head.spec, state.priors)
-        rows = np.frombuffer(state.window, dtype=np.float64).reshape(-1, 4)
-        learner._window.extend((float(a), float(b), float(c), float(d)) for a, b, c, d in rows)
+        rows = np.frombuffer(state.window, dtype=np.float64).reshape(-1, 5)
+        learner._window.extend((float(a), float(b), float(c), float(d), float(e)) for a, b, c, d, e in rows)
         learner._drift = Drift(*state.drift)
         learner._flagged_until = state.flagged_until
         learner.trained, learner.version, learner.refused = state.trained, state.version, state.refused
@@ -251,7 +251,7 @@ class HeadLearner:
     def _watch(self, logit: float, label: int, weight: float) -> None:
         slope, shift = self._calibration
         chance = sigmoid(slope * logit + shift)
-        self._window.append((logit, chance, float(label), weight))
+        self._window.append((logit, chance, float(label), weight, sigmoid(self._base())))
         loss = -log(max(chance if label else 1 - chance, 1e-6))
         if self._drift.update(loss, chance - label):
             self._flagged_until = self.trained + ALERT_FOR
@@ -277,13 +277,12 @@ class HeadLearner:
         """Works out the quality of the window, and calibrates on it."""
         if not self._window:
             return Quality()
-        logits, chances, labels, weights = np.array(self._window, dtype=np.float64).T
+        logits, chances, labels, weights, bases = np.array(self._window, dtype=np.float64).T
         self._calibration = platt.fit(logits, labels, weights)
-        rate = float(np.average(labels, weights=weights))
         return Quality(
             examples=len(labels),
             loss=float(np.average(log_losses(chances, labels), weights=weights)),
-            base_loss=float(np.average(log_losses(np.full_like(labels, rate), labels), weights=weights)),
+            base_loss=float(np.average(log_losses(bases, labels), weights=weights)),
             auc=auc(logits, labels),
             ece=calibration_error(chances, labels),
             drifting=self.trained < self._flagged_until,

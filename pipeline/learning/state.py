@@ -21,7 +21,7 @@ class State(Struct, frozen=True):
     """A head's learner between two examples.
 
     `bases`: weight of the positive labels and of all, of the head and then of each bucket of its base rate. `window`
-    holds rows of (logit, chance, label, weight) as 64-bit floats.
+    holds rows of (logit, chance, label, weight, base rate) as 64-bit floats.
     """
 
     format: int

@@ -16,8 +16,9 @@ ANY_SITE = ""
 class Quality(Struct, frozen=True):
     """How well a head does on its last examples, each predicted before it was learned.
 
-    `loss` is the mean log-loss in nats of what was served, `base_loss` that of always saying the base rate; `auc` and
-    `ece` (expected calibration error, ten bins of equal mass) are None while there are too few examples of both labels.
+    `loss` is the mean log-loss in nats of what was said, `base_loss` that of saying the base rate known by then. `auc`
+    and `ece` (expected calibration error, ten bins of equal mass) are None while there are too few examples of both
+    labels.
     """
 
     examples: int = 0
