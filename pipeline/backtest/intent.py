@@ -31,7 +31,7 @@ from pipeline.scoring.snapshot import SnapshotError
 SITE = "backtest"
 
 EVERY = 200
-"""Examples after which the learner publishes a snapshot; sooner while a tenth more than the last had are fewer."""
+"""Examples after which the learner publishes a snapshot, at the latest."""
 
 SCORED_FROM = 0.4
 """Share of the log's time of which predictions are learned from but not scored."""
@@ -44,7 +44,10 @@ _STRENGTH = 5.0
 
 
 class Asked(Struct):
-    """A prediction: by whom, what the head and its anchors said, and in the end what was true."""
+    """A prediction: by whom, what the head and its anchors said, and in the end what was true.
+
+    `version` is that of the snapshot, 0 where there was none yet: then `chance` is the shop's rate.
+    """
 
     at: int
     person: int
@@ -54,6 +57,7 @@ class Asked(Struct):
     item_rate: float
     category_rate: float
     counts: float
+    version: int
     label: int | None = None
 
 
@@ -102,7 +106,6 @@ class Stream:
         self._looked: list[list[Interaction]] = []
         self._ends: list[tuple[int, int]] = []
         self._learner = HeadLearner(HEADS["intent"])
-        self._published = 0
         self._scorer: Scorer | None = None
         self._rates = Rates()
         self._counts = compose.Pipeline(
@@ -137,7 +140,7 @@ class Stream:
                 heapreplace(ends, (memory.last + intent.GAP, person))
                 continue
             heappop(ends)
-            self._rates.session(memory.bought)
+            self._rates.session(memory.session.bought if memory.session else 0)
             self._memories[person], labels = intent.settle(memory, end)
             for labelled in labels:
                 self._learn(labelled)
@@ -153,12 +156,13 @@ class Stream:
             Asked(
                 at,
                 person,
-                memory.steps,
+                int(raw[intent.SPEC.places["steps"]]),
                 chance,
                 self._rates.own(memory),
                 self._rates.conversion(["i" + row.item for row in looked]),
                 self._rates.conversion(["c" + row.category for row in looked]),
                 self._counts.predict_proba_one(_named(raw)).get(True, 0.0),
+                version,
             )
         )
         return intent.predicted(memory, str(len(self.asked) - 1), at, logit, version)
@@ -167,9 +171,7 @@ class Stream:
         self.asked[int(labelled.id)].label = labelled.label
         self._counts.learn_one(_named(labelled.inputs), bool(labelled.label))
         self._learner.learn(example_of(labelled, "intent", SITE, intent.SPEC.hash))
-        trained = self._learner.trained
-        if trained - self._published >= min(EVERY, self._published // 10 + 1):
-            self._published = trained
+        if self._learner.trained % EVERY == 0:
             try:
                 self._scorer = Scorer(intent.SPEC, self._learner.snapshot(labelled.at))
             except SnapshotError:
@@ -207,7 +209,13 @@ def run(path: Path) -> Result:
         said = f"{len(asked)} predictions, {hits} of sessions that bought: {FEWEST} are needed, of both kinds"
         raise UserError(f"{path} is too small: the last 60 % of its time have {said}")
     scored = _Scored(asked)
-    metrics = {**scored.metrics(), "cut_off": cut_off, "snapshots_refused": stream.refused}
+    unserved = sum(not one.version for one in asked)
+    metrics = {
+        **scored.metrics(),
+        "cut_off": cut_off,
+        "without_snapshot": unserved,
+        "snapshots_refused": stream.refused,
+    }
     return Result(
         "intent",
         len(log.interactions),
