@@ -47,6 +47,7 @@ class LearnerMetrics:
             buckets=_DELAYS,
             registry=registry,
         )
+        self._counted: dict[str, tuple[tuple[Counter, Counter], Histogram]] = {}
         self._lag = Gauge(
             "pipeline_learner_lag_records", "Examples that are not learned yet.", ["partition"], registry=registry
         )
@@ -61,8 +62,12 @@ class LearnerMetrics:
 
     def example(self, example: Example) -> None:
         """Count an example of a head of this release."""
-        self._examples.labels(example.head, "true" if example.served is not None else "false").inc()
-        self._delay.labels(example.head).observe(max(0, example.at - example.made_at) / 1000)
+        if example.head not in self._counted:  # a label looked up costs more than it counts
+            counters = self._examples.labels(example.head, "false"), self._examples.labels(example.head, "true")
+            self._counted[example.head] = counters, self._delay.labels(example.head)
+        scored, delay = self._counted[example.head]
+        scored[example.served is not None].inc()
+        delay.observe(max(0, example.at - example.made_at) / 1000)
 
     def refused(self, head: str, reason: str, number: int = 1) -> None:
         """Count examples that were not learned, or a snapshot that was not published."""

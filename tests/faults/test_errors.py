@@ -11,7 +11,8 @@ from aiokafka.admin import NewPartitions
 from pipeline.kafka.clients import admin_client
 from tests.faults.processes import Stage
 
-COMMANDS = (("ingest",), ("worker",), ("verify",), ("status",), ("replay", "simulated", "--sessions", "5"))
+REPLAY = ("replay", "simulated", "--sessions", "5")
+COMMANDS = (("ingest",), ("worker",), ("learner",), ("verify",), ("status",), REPLAY)
 
 
 def assert_one_line(done: "subprocess.CompletedProcess[str]", *parts: str) -> None:
