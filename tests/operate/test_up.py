@@ -85,7 +85,9 @@ def test_a_history_through_real_processes_is_verified_while_they_run(
     assert final.clean, list(final.first())
     assert view.differences == 0, view.first
     assert view.profiles.equal > 100
-    assert early.events + late.events == final.events > 0.9 * history.span.events
+    since = final.events - early.events - late.events
+    assert 0 <= since < 200  # models go on to be learned, and into the log
+    assert final.events > 0.9 * history.span.events
     assert final.parts["triggers.cart_abandoned"].equal > 10
     assert final.parts[STATE_PART].equal > sum(p.customers for p in status.partitions)
     assert any(line.startswith("ingest     | ") and "is ready" in line for line in lines)
