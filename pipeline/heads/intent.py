@@ -55,18 +55,16 @@ class Habits(Struct, frozen=True, array_like=True, gc=False):
     categories: int = 0
 
 
-class Memory(Struct, frozen=True, array_like=True, gc=False):
-    """What is kept of one person: habits, and the session. Times are epoch milliseconds, spans milliseconds.
+class Session(Struct, frozen=True, array_like=True, gc=False):
+    """The session that goes on. Spans are milliseconds.
 
-    The time of the session's `last` event, 0 before the first; how long it has `lasted` then; the `gap` before that
-    event, the `silence` before the session. Meaningful events (`steps`), of these additions to the cart, searches,
-    views of an item `again`, and views of an item of the session before (`recalled`). Sketches of the `items` and
-    `categories`; the place of the newest `category` in its sketch, plus one, and how many steps in a row have stayed in
-    it (`run`). Whether a `checkout` was started, and whether it has `bought`.
+    How long it has `lasted` at its last event, the `gap` before that event, the `silence` before the session.
+    Meaningful events (`steps`), of these additions to the cart, searches, views of an item `again`, and views of an
+    item of the session before (`recalled`). Sketches of the `items` and `categories`; the place of the newest
+    `category` in its sketch, plus one, and how many steps in a row have stayed in it (`run`). Whether a `checkout` was
+    started, and whether it has `bought`.
     """
 
-    habits: Habits = Habits()
-    last: int = 0
     lasted: int = 0
     gap: int = 0
     silence: int = 0
@@ -81,16 +79,31 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
     run: int = 0
     checkout: int = 0
     bought: int = 0
+
+
+class Memory(Struct, frozen=True, array_like=True, gc=False):
+    """What is kept of one person: `habits`, and the `session`, None once the clock has passed its end.
+
+    `last` is the time of the newest event, epoch milliseconds, 0 before the first.
+    """
+
+    habits: Habits = Habits()
+    last: int = 0
+    session: Session | None = None
     pending: tuple[Pending, ...] = ()
+
+
+_NEW = Session()
 
 
 def viewed(memory: Memory, at: int, item: str, category: str = "") -> Memory:
     """A product was looked at. Here as below `category` is empty where it is not known."""
     m = _begun(memory, at)
-    bit = 1 << _place(item)
-    again = m.items & bit != 0
-    recalled = not again and m.habits.items & bit != 0
-    return _stepped(m, at, bit, category, again=again, recalled=recalled)
+    bit = 1 << (xxh32_intdigest(item.encode()) & 31)
+    session = m.session or _NEW
+    if session.items & bit:
+        return _stepped(m, at, bit, category, again=1)
+    return _stepped(m, at, bit, category, recalled=1) if m.habits.items & bit else _stepped(m, at, bit, category)
 
 
 def browsed(memory: Memory, at: int, category: str) -> Memory:
@@ -125,18 +138,19 @@ def checked_out(memory: Memory, at: int) -> Memory:
 
 def ordered(memory: Memory, at: int) -> Memory:
     """Something was bought: no meaningful event of the session, but it ends the question."""
+    session = memory.session
+    if at < memory.last - (session.lasted if session else 0):  # read late: of a session that has ended
+        pending = tuple([replace(one, label=1) if one.made_at <= at < one.due else one for one in memory.pending])
+        return Memory(_bought(memory.habits, at), memory.last, session, pending)
     m = _begun(memory, at)
-    habits = replace(m.habits, ordered_at=max(m.habits.ordered_at, at))
-    if at < m.last - m.lasted:  # read late: of a session that has ended
-        pending = tuple(replace(one, label=1) if one.made_at <= at < one.due else one for one in m.pending)
-        return replace(m, habits=habits, pending=pending)
-    gap = max(at - m.last, 0)
-    return replace(m, habits=habits, last=m.last + gap, lasted=m.lasted + gap, gap=gap, bought=1)
+    session, gap = m.session or _NEW, max(at - m.last, 0)
+    session = replace(session, lasted=session.lasted + gap, gap=gap, bought=1)
+    return Memory(_bought(m.habits, at), m.last + gap, session, m.pending)
 
 
 def inputs(memory: Memory, at: int) -> Inputs:
     """What the score looks at, right after an event of `at`: whole numbers, in the order of `SPEC.inputs`."""
-    m, habits = memory, memory.habits
+    m, habits = memory.session or _NEW, memory.habits
     return (
         m.steps,
         m.categories.bit_count(),
@@ -159,41 +173,36 @@ def inputs(memory: Memory, at: int) -> Inputs:
 
 def kept_now(memory: Memory) -> bool:
     """Whether the prediction after the newest event is to be kept (`predicted`), to be learned from."""
-    return memory.steps in KEPT_AFTER and not memory.bought and len(memory.pending) < MAX_PENDING
+    session = memory.session
+    if session is None or session.steps not in KEPT_AFTER:
+        return False
+    return not session.bought and len(memory.pending) < MAX_PENDING
 
 
 def predicted(memory: Memory, id: str, at: int, served: float | None, version: int) -> Memory:  # noqa: A002
     """Keep the prediction that was made after the event of `at`: the logit `served`, None without a snapshot."""
     one = Pending(id, at, inputs(memory, at), served, version)
-    return replace(memory, pending=(*memory.pending, one))
+    return Memory(memory.habits, memory.last, memory.session, (*memory.pending, one))
 
 
 def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
-    """Hand over the predictions whose label is known at `clock`, the time that the log has passed."""
-    if not memory.pending:
-        return memory, ()
+    """Hand over the predictions whose label is known at `clock`, the time that the log has passed.
+
+    Of a session whose end it has passed only the habits stay: an event of it that is read later begins anew.
+    """
     end = memory.last + GAP
-    ready: list[Pending] = []
+    if end <= clock and memory.session is not None:
+        memory = Memory(_ended(memory.habits, memory.session), memory.last, None, _due(memory))
+    ready: list[Labelled] = []
     waiting: list[Pending] = []
     for one in memory.pending:
-        (ready if (one.due or end) <= clock else waiting).append(one)
+        if not one.due or one.due > clock:
+            waiting.append(one)
+            continue
+        ready.append(Labelled(one.id, 0, one.made_at, one.due, one.inputs, one.label, 1, one.served, one.version))
     if not ready:
         return memory, ()
-    labelled = tuple(
-        Labelled(
-            one.id,
-            0,
-            one.made_at,
-            one.due or end,
-            one.inputs,
-            one.label if one.due else memory.bought,
-            1.0,
-            one.served,
-            one.version,
-        )
-        for one in ready
-    )
-    return replace(memory, pending=tuple(waiting)), labelled
+    return Memory(memory.habits, memory.last, memory.session, tuple(waiting)), tuple(ready)
 
 
 def next_label(memory: Memory) -> int:
@@ -209,11 +218,10 @@ def _place(name: str) -> int:
 
 
 def _stepped(
-    m: Memory,
+    memory: Memory,
     at: int,
     item: int,
     category: str,
-    *,
     again: int = 0,
     recalled: int = 0,
     carts: int = 0,
@@ -221,17 +229,14 @@ def _stepped(
     checkout: int = 0,
 ) -> Memory:
     """A meaningful event; `item` is a bit of the sketch, 0 for none."""
-    gap = at - m.last
-    if gap < 0:
-        gap = 0
+    m, last = memory.session or _NEW, memory.last
+    gap = at - last if at > last else 0
     place, categories, run = m.category, m.categories, m.run
     if category:
         place = _place(category) + 1
         categories |= 1 << (place - 1)
         run = run + 1 if place == m.category else 0
-    return Memory(
-        m.habits,
-        m.last + gap,
+    session = Session(
         m.lasted + gap,
         gap,
         m.silence,
@@ -246,27 +251,43 @@ def _stepped(
         run,
         m.checkout | checkout,
         m.bought,
-        m.pending,
     )
+    return Memory(memory.habits, last + gap, session, memory.pending)
 
 
 def _begun(m: Memory, at: int) -> Memory:
     """With a session for an event of `at`: the one that goes on, or a new one, and the old one added to the habits."""
-    if at - m.last < GAP:
+    silence, session = at - m.last, m.session
+    if session is None:
+        if not m.last:
+            return Memory(m.habits, at, _NEW)
+        silence = max(silence, 0)
+        return Memory(m.habits, m.last + silence, Session(silence=silence), m.pending)
+    if silence < GAP:
         return m
-    if not m.last:
-        return Memory(last=at)
-    known = m.habits.categories | m.categories
-    habits = Habits(
-        m.habits.sessions + 1,
-        m.habits.buying + m.bought,
-        m.habits.ordered_at,
-        m.items,
-        known if known.bit_count() <= _FULL else m.categories,
+    return Memory(_ended(m.habits, session), at, Session(silence=silence), _due(m))
+
+
+def _ended(habits: Habits, session: Session) -> Habits:
+    """The habits with one more session."""
+    known = habits.categories | session.categories
+    return Habits(
+        habits.sessions + 1,
+        habits.buying + session.bought,
+        habits.ordered_at,
+        session.items,
+        known if known.bit_count() <= _FULL else session.categories,
     )
-    end = m.last + GAP
-    pending = tuple(one if one.due else replace(one, due=end, label=m.bought) for one in m.pending)
-    return Memory(habits, last=at, silence=at - m.last, pending=pending)
+
+
+def _bought(habits: Habits, at: int) -> Habits:
+    return replace(habits, ordered_at=max(habits.ordered_at, at))
+
+
+def _due(memory: Memory) -> tuple[Pending, ...]:
+    """The predictions as they are once the session has ended: all of them know their label."""
+    bought, end = memory.session.bought if memory.session else 0, memory.last + GAP
+    return tuple([one if one.due else replace(one, due=end, label=bought) for one in memory.pending])
 
 
 SPEC = Spec(

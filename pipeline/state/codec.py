@@ -2,16 +2,19 @@
 
 import msgspec
 
+from pipeline.state import recent
 from pipeline.state.customer import Customer
 from pipeline.state.orders import Orders
 
-FORMAT = 2
+FORMAT = 3
 """Stored in the first byte. A change of the layout that old bytes do not decode into takes the next number, and a
 migration in `decode_customer`."""
 
 _FORMAT_1 = 1
 """Had in the place of the order facts the digests of the last orders."""
-_ORDERS = Customer.__struct_fields__.index("orders")
+_FORMAT_2 = 2
+"""Had event ids without blocks; and of the intent head one list of all that is now in the session and around it."""
+_CLICKS, _CARTS, _ORDERS, _HEADS = map(Customer.__struct_fields__.index, ("clicks", "carts", "orders", "heads"))
 
 MAX_VALUE_BYTES = 128 * 1024
 
@@ -39,22 +42,29 @@ def decode_customer(data: bytes) -> Customer:
     """Decode. Raises StateError for a format of another version."""
     if data[0] == FORMAT:
         return _decoder.decode(memoryview(data)[1:])
-    if data[0] == _FORMAT_1:
-        return _from_format_1(memoryview(data)[1:])
+    if data[0] in (_FORMAT_1, _FORMAT_2):
+        return _migrated(memoryview(data)[1:], data[0])
     raise _unreadable(data[0])
 
 
 def next_due_of(data: bytes) -> int:
     """Read only when the person is to be woken; 0 for not at all."""
-    if data[0] not in (FORMAT, _FORMAT_1):
+    if data[0] not in (FORMAT, _FORMAT_2, _FORMAT_1):
         raise _unreadable(data[0])
     return _head.decode(memoryview(data)[1:]).next_due
 
 
-def _from_format_1(data: memoryview) -> Customer:
+def _migrated(data: memoryview, found: int) -> Customer:
     fields = msgspec.msgpack.decode(data)
-    marks = fields[_ORDERS]
-    fields[_ORDERS] = None
+    marks = None
+    if found == _FORMAT_1:
+        marks, fields[_ORDERS] = fields[_ORDERS], None
+    for place in (_CLICKS, _CARTS):
+        ring, newest, horizon = fields[place]
+        fields[place] = recent.of_entries(ring, newest), newest, horizon
+    if len(fields) > _HEADS and (heads := fields[_HEADS]) and heads[0]:
+        habits, last, *session, pending = heads[0]
+        heads[0] = habits, last, session, pending
     customer = msgspec.convert(fields, Customer)
     if marks:
         customer.orders = Orders(marks=marks)

@@ -1,10 +1,9 @@
 """The event ids that a person sent last, so that an event published twice counts once.
 
-Entries are 8 bytes: 5 of the id's hash and 3 of its second. A chance collision drops one event in 17 thousand
-million. The window is the last 64 ids, or 48 hours before the newest.
+Ids are kept by five bytes of their hash, in blocks of eight, each followed by three bytes of the second by which all of
+it had been seen; so 43 bytes a block. A chance collision drops one event in 17 thousand million. The window is the last
+64 ids and a block more at most, or 48 hours before the newest.
 """
-
-from struct import Struct
 
 from xxhash import xxh3_64_digest
 
@@ -16,11 +15,12 @@ VISIT_GAP = 1_800_000
 """Milliseconds without an event after which the next begins a visit."""
 
 BOT_SPAN = 10_000
-"""64 events of one person within this many milliseconds are no human's."""
+"""64 events of one person within this many milliseconds are no human's; it is looked at with every eighth."""
 
-_SIZE = 8
-_FULL = MAX_IDS * _SIZE
-_first_word = Struct(">I").unpack_from
+_MARK, _MARKS = 5, 8
+_MARKED = _MARK * _MARKS
+_BLOCK = _MARKED + 3
+_FULL = (MAX_IDS // _MARKS + 1) * _BLOCK
 
 
 def digest(identity: str) -> bytes:
@@ -32,36 +32,62 @@ def contains(ring: bytes, mark: bytes) -> bool:
     """Whether an id is among the last ones."""
     at = ring.find(mark)  # `in` takes half as long again
     while at >= 0:
-        if at % _SIZE == 0:
+        place = at % _BLOCK
+        if place % _MARK == 0 and place < _MARKED:
             return True
         at = ring.find(mark, at + 1)
     return False
 
 
 def append(ring: bytes, mark: bytes, at: int, newest: int) -> tuple[bytes, int]:
-    """Add an id seen at `at`. Returns the ring and the time of the newest entry that had to go, 0 for none.
+    """Add an id seen at `at`. Returns the ring and the time up to which ids had to go, 0 for none.
 
-    `newest` is the newest time of the entries so far. Entries that have left the window match nothing any more; they
-    are dropped when a visit begins, not at every event.
+    `newest` is the newest time of the ids so far. Those that have left the window match nothing any more; they are
+    dropped when a visit begins, not at every event.
     """
-    second = at // 1000
-    entry = mark + (second & 0xFFFFFF).to_bytes(3)
-    if at - newest <= VISIT_GAP:
-        if len(ring) < _FULL:
-            return ring + entry, 0
-        if newest > at:
-            second = newest // 1000
-        first = _first_word(ring, 4)[0]  # with a byte of the hash above, which is masked off
-        return ring[_SIZE:] + entry, (second - (second - first & 0xFFFFFF)) * 1000 + 999
-    ring += entry
     evicted = 0
-    while len(ring) > _FULL or (len(ring) > _SIZE and _time(ring, at) <= at - WINDOW):
-        evicted = max(evicted, _time(ring, at))
-        ring = ring[_SIZE:]
+    if at - newest > VISIT_GAP:
+        ring, evicted = _within_window(ring, at, newest)
+    ring += mark
+    if len(ring) % _BLOCK != _MARKED:
+        return ring, evicted
+    if at > newest:
+        newest = at
+    ring += (newest // 1000 & 0xFFFFFF).to_bytes(3)
+    if len(ring) < _FULL:
+        return ring, evicted
+    return ring[_BLOCK:], _time(ring, newest)
+
+
+def of_entries(entries: bytes, newest: int) -> bytes:
+    """The ring of what was kept before there were blocks: for each id five bytes of its hash and three of its second.
+
+    `newest` is the newest of their times, epoch milliseconds.
+    """
+    ring, last = b"", 0
+    for place in range(0, len(entries), _MARK + 3):
+        second = int.from_bytes(entries[place + _MARK : place + _MARK + 3])
+        last = max(last, _full_second(second, newest) * 1000)
+        ring, _ = append(ring, entries[place : place + _MARK], last, last)
+    return ring
+
+
+def _within_window(ring: bytes, at: int, newest: int) -> tuple[bytes, int]:
+    """The ring without the blocks that have left the window, and the time up to which ids had to go."""
+    if newest <= at - WINDOW:
+        return b"", newest if ring else 0
+    evicted = 0
+    while len(ring) >= _BLOCK and (end := _time(ring, at)) <= at - WINDOW:
+        ring, evicted = ring[_BLOCK:], end
     return ring, evicted
 
 
 def _time(ring: bytes, newest: int) -> int:
-    """End of the second of the first entry; seconds wrap after 194 days, far beyond the window."""
+    """End of the second of the first block."""
+    return _full_second(int.from_bytes(ring[_MARKED:_BLOCK]), newest) * 1000 + 999
+
+
+def _full_second(second: int, newest: int) -> int:
+    """Seconds wrap after 194 days, far beyond the window."""
     now = newest // 1000
-    return (now - ((now - int.from_bytes(ring[5:8], "big")) & 0xFFFFFF)) * 1000 + 999
+    return now - (now - second & 0xFFFFFF)

@@ -91,10 +91,11 @@ def wake(customer: Customer, site: SiteNow) -> int:
 def settle(customer: Customer, _person: str, site: SiteNow) -> list[Verdict]:
     """Apply all that the clock has passed, in time order, and judge the steps that came due on the way."""
     verdicts: list[Verdict] = []
-    cart = customer.cart
+    cart, clock = customer.cart, site.clock
     if cart is None:
+        if customer.active and customer.active[-1] + grain_of(site.policy.cart) <= clock:
+            customer.active = ()  # no step can wait for it any more
         return verdicts
-    clock = site.clock
     settled = max(cart.settled, clock)
     while True:
         step = None

@@ -102,13 +102,14 @@ def test_an_order_that_is_read_late_changes_the_label_of_the_visit_that_it_belon
     memory = intent.ordered(memory, START + 2 * MINUTE)
     _, labels = intent.settle(memory, START + 9 * GAP)
     assert [one.label for one in labels] == [1]
-    assert not memory.bought
+    assert memory.session is not None
+    assert not memory.session.bought
 
 
 def test_a_silence_of_half_an_hour_begins_a_new_visit_and_adds_up_the_old_one() -> None:
     memory, _ = followed([*views(3), (3 * MINUTE, "order", ""), (3 * MINUTE + GAP, "view", "item 2")])
-    assert (memory.habits.sessions, memory.habits.buying, memory.steps) == (1, 1, 1)
     at = 3 * MINUTE + GAP
+    assert (memory.habits.sessions, memory.habits.buying, input_of(memory, "steps", at)) == (1, 1, 1)
     assert input_of(memory, "silence", at) == GAP
     assert input_of(memory, "recalled", at) == 1
     assert input_of(memory, "known", at) == 1
@@ -191,6 +192,37 @@ def test_each_label_is_that_of_its_visit(happened: list[Event]) -> None:
         assert one.at == START + visit[-1][0] + GAP
 
 
+@given(events.map(sorted), st.lists(st.integers(0, 22 * GAP), max_size=20))
+def test_what_a_score_looks_at_is_the_same_however_often_the_clock_looked_in_before(
+    happened: list[Event], clocks: list[int]
+) -> None:
+    often, never = Memory(), Memory()
+    for event in happened:
+        for clock in [clock for clock in clocks if clock <= event[0]]:
+            often, _ = intent.settle(often, START + clock)
+        often, never = told(often, event), told(never, event)
+        assert intent.inputs(often, START + event[0]) == intent.inputs(never, START + event[0])
+
+
+def test_of_a_visit_whose_end_the_clock_has_passed_only_habits_stay() -> None:
+    memory, _ = followed(views(4))
+    before, _ = intent.settle(memory, START + 3 * MINUTE + GAP - 1)
+    after, _ = intent.settle(memory, START + 3 * MINUTE + GAP)
+    assert before.session == memory.session
+    assert (after.session, after.habits.sessions) == (None, 1)
+    late = intent.viewed(after, START + 2 * MINUTE, "item 9")
+    assert [input_of(late, name, 2 * MINUTE) for name in ("sessions", "steps", "silence")] == [1, 1, 0]
+
+
+def test_an_order_of_a_visit_of_which_only_habits_are_left_is_the_last_order_and_begins_nothing() -> None:
+    memory, _ = followed([*views(4), (9 * GAP, "view", "item")])
+    memory, _ = intent.settle(memory, START + 11 * GAP)
+    after = intent.ordered(memory, START + MINUTE)
+    assert after == msgspec.structs.replace(
+        memory, habits=msgspec.structs.replace(memory.habits, ordered_at=START + MINUTE)
+    )
+
+
 @given(events)
 def test_events_out_of_order_leave_a_sound_memory_that_survives_storage(happened: list[Event]) -> None:
     memory = Memory()
@@ -206,7 +238,7 @@ def test_events_out_of_order_leave_a_sound_memory_that_survives_storage(happened
 def test_a_typical_memory_is_small() -> None:
     memory, _ = followed([*views(6), (10 * MINUTE, "order", ""), *views(8, 5 * GAP)], [6 * GAP])
     memory, _ = intent.settle(memory, START + 20 * GAP)
-    assert len(msgspec.msgpack.encode(memory)) <= 70
+    assert len(msgspec.msgpack.encode(memory)) <= 40
 
 
 def test_the_snapshot_says_what_the_learner_says() -> None:
