@@ -29,11 +29,12 @@ STREAM_SECONDS = 35.0
 )
 @pass_settings
 def demo(settings: Settings, data: Path | None) -> None:
-    """Run the whole pipeline on this machine: Kafka, ingest, worker, Redis. Stream shops through it, prove the result.
+    """Run the whole pipeline on this machine: Kafka, ingest, worker, learner, Redis. Stream shops through it, prove the result.
 
     Without --data there are two shops: a simulated one, and a year of a grocer's tills, Complete Journey. It uses
     folders and ports of its own, and stops all that it started.
     """
+    from pipeline.cli.models import print_models
     from pipeline.cli.serve import print_comparison
     from pipeline.cli.verify import print_report
     from pipeline.config.namespace import Mode
@@ -50,11 +51,13 @@ def demo(settings: Settings, data: Path | None) -> None:
     ours = demo_settings(settings, shops.currencies)
     for line in shops.words:
         out.print(line)
-    out.print("Starting Kafka, ingest, worker and Redis …")
+    out.print("Starting Kafka, ingest, worker, learner and Redis …")
     with running(ours, Mode.REPLAY) as system:
         tally = _stream(out, system.settings, shops)
         view = asyncio.run(compare(system.settings))  # waits until Redis has all of it
         _tell_stories(out, system.settings, shops, tally)
+        out.print("\nWhat was learned on the way (pipeline models list):\n")
+        print_models(system.settings)
         out.print("\nRedis against Kafka (pipeline serve --check):\n")
         print_comparison(view)
         out.print("\nThe proof (pipeline verify):\n")

@@ -35,6 +35,11 @@ def list_models(settings: Settings) -> None:
     The loss is that of the last examples, each predicted before it was learned; beside it the loss of always saying
     the base rate. A version that does worse is not scored with: the last good one stays.
     """
+    print_models(settings)
+
+
+def print_models(settings: Settings) -> None:
+    """The kept versions as a table."""
     shelf = _published(settings)
     print_table(_COLUMNS, (row for head in shelf.heads() for row in _versions(head, shelf.head(head))))
     if not shelf.heads():
