@@ -213,6 +213,53 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             (("max by (topic) (pipeline_view_lag_seconds)", "{{topic}}"),),
         ),
     ),
+    "Models": (
+        Panel(
+            "Loss over that of the base rate",
+            "Over the last examples, each predicted before it was learned. Above 1 a model is not scored with.",
+            "none",
+            (("max by (head) (pipeline_model_log_loss_ratio)", "{{head}}"),),
+        ),
+        Panel(
+            "AUC",
+            "0.5 is a coin. Of the same examples.",
+            "none",
+            (("max by (head) (pipeline_model_auc)", "{{head}}"),),
+        ),
+        Panel(
+            "Calibration error",
+            "How far what is promised is from what comes, in ten bins. Of the same examples.",
+            "percentunit",
+            (("max by (head) (pipeline_model_calibration_error)", "{{head}}"),),
+        ),
+        Panel(
+            "Age of the newest snapshot",
+            "Since it was published; it grows where no examples come.",
+            "s",
+            (("time() - max by (head) (pipeline_model_snapshot_timestamp_seconds)", "{{head}}"),),
+        ),
+        Panel(
+            "Examples",
+            "Learned, by whether a model had scored the prediction; and refused, by reason.",
+            "short",
+            (
+                (
+                    "sum by (head, scored) (rate(pipeline_model_examples_total[$__rate_interval]))",
+                    "{{head}} scored {{scored}}",
+                ),
+                ("sum by (reason) (rate(pipeline_model_refused_total[$__rate_interval]))", "refused: {{reason}}"),
+            ),
+        ),
+        Panel(
+            "Held, and drifting",
+            "1 while another version than the newest is served, or a drift alarm stands.",
+            "none",
+            (
+                ("max by (head, reason) (pipeline_model_held)", "{{head}} held: {{reason}}"),
+                ("max by (head) (pipeline_model_drift)", "{{head}} drifts"),
+            ),
+        ),
+    ),
     "Processes": (
         Panel(
             "Memory",
