@@ -29,7 +29,7 @@ STREAM_SECONDS = 35.0
 )
 @pass_settings
 def demo(settings: Settings, data: Path | None) -> None:
-    """Run the whole pipeline on this machine: Kafka, ingest, worker, learner, Redis. Stream shops through it, prove the result.
+    """Run the whole pipeline on this machine, stream shops through it, prove the result.
 
     Without --data there are two shops: a simulated one, and a year of a grocer's tills, Complete Journey. It uses
     folders and ports of its own, and stops all that it started.

@@ -21,6 +21,9 @@ _ADD, _REMOVE, _CHECKOUT, _SNAPSHOT, _CLEAR = map(
 )
 _PURCHASE, _SENT = int(OrderNews.PURCHASE), int(Report.SENT)
 
+UNASKED = "unasked"
+"""A prediction that was not kept, because as many as may be wait for their labels already."""
+
 _LABELS_BY = 30 * MINUTE
 """A cart's bins are so short at first that waking a person for each would cost more than the label is worth."""
 
@@ -130,7 +133,12 @@ def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
     elif op == _CLEAR or (op == _SNAPSHOT and not event.lines):
         carts = cart.emptied(carts, at)
     else:
+        carts, labels = cart.settle(carts, site.clock)
+        for label in labels:
+            site.learn("cart", label)
         carts = cart.carted(carts, at, _name(event.id))
+        if carts.open is None:
+            site.note(UNASKED)
         wake_by(customer, _cart_labels(carts))
     memory = _asked(customer, memory, event.id, at, site)
     customer.heads = Heads(memory, carts, heads.reorder, heads.due)
@@ -139,6 +147,9 @@ def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
 def _asked(customer: Customer, memory: intent.Memory, event: str, at: int, site: SiteNow) -> intent.Memory:
     """Keep the prediction where the session has come so far."""
     if not intent.kept_now(memory):
+        return memory
+    if len(memory.pending) >= intent.MAX_PENDING:
+        site.note(UNASKED)
         return memory
     scorer = site.models.get("intent")
     served, version = None, 0

@@ -210,7 +210,7 @@ class PartitionEngine:
 
     def _fold_event(self, person: str, customer: Customer, row: Row, site: SiteNow) -> bool:
         """Fold an event into its customer. Whatever is raised costs this event only; False where it has no effect."""
-        event = row.event
+        event, known = row.event, len(self._examples)
         try:
             folded = fold(customer, person, event, site)  # type: ignore[arg-type]  # rows with a person hold these
             if isinstance(folded, str):
@@ -224,9 +224,11 @@ class PartitionEngine:
                 self._outputs += self._write(person, customer, folded, site, row.ts)
         except RefusedError as error:
             self._reject(row, error.reason, str(error))
+            del self._examples[known:]
             return False
         except Exception as error:  # noqa: BLE001  # the stream goes on, the event is kept in rejects
             self._reject(row, RejectReason.FOLD_ERROR, f"{type(error).__name__} in the fold of {type(event).__name__}")
+            del self._examples[known:]
             return False
         if type(event) is MessageRow:
             self._messages[event.channel, event.report] += 1

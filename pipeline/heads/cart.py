@@ -57,6 +57,7 @@ SPEC = Spec(
         Prior("per_touch", "bought", 0.1, per="touches"),
         Prior("per_visit", "orders", 0.05, per="visits"),
     ),
+    least=1_000,
 )
 
 

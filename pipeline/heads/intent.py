@@ -176,11 +176,16 @@ def kept_now(memory: Memory) -> bool:
     session = memory.session
     if session is None or session.steps not in KEPT_AFTER:
         return False
-    return not session.bought and len(memory.pending) < MAX_PENDING
+    return not session.bought
 
 
 def predicted(memory: Memory, id: str, at: int, served: float | None, version: int) -> Memory:  # noqa: A002
-    """Keep the prediction that was made after the event of `at`: the logit `served`, None without a snapshot."""
+    """Keep the prediction that was made after the event of `at`: the logit `served`, None without a snapshot.
+
+    Where MAX_PENDING are kept already nothing changes.
+    """
+    if len(memory.pending) >= MAX_PENDING:
+        return memory
     one = Pending(id, at, inputs(memory, at), served, version)
     return Memory(memory.habits, memory.last, memory.session, (*memory.pending, one))
 
@@ -317,5 +322,6 @@ SPEC = Spec(
         ),
     ),
     priors=(Prior("rate", "", 0.05),),
+    least=1_000,
 )
 """What the intent head sees. A visit is a session."""

@@ -97,6 +97,7 @@ SPEC = Spec(
     ),
     crosses=(("bin", "days"), ("lateness", "days")),
     priors=(Prior("gap", "gap", 60.0),),
+    least=1_000,
 )
 
 

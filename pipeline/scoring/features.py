@@ -84,7 +84,10 @@ class Columns(Struct, frozen=True, gc=False):
 
 
 class Spec(Struct, frozen=True, dict=True):
-    """Specification of a head's features. `crosses` are pairs of names whose buckets are crossed."""
+    """Specification of a head's features. `crosses` are pairs of names whose buckets are crossed.
+
+    A snapshot that learned from fewer than `least` examples is not scored with: it may look good by luck.
+    """
 
     head: str
     version: int
@@ -93,6 +96,7 @@ class Spec(Struct, frozen=True, dict=True):
     ratios: tuple[Ratio, ...] = ()
     crosses: tuple[tuple[str, str], ...] = ()
     priors: tuple[Prior, ...] = ()
+    least: int = 0
 
     @cached_property
     def hash(self) -> str:

@@ -15,6 +15,10 @@ _FARTHEST = 30.0
 """Logits beyond this are 0 or 1 for any purpose."""
 
 
+_LARGE = 100
+"""Numbers from here on are read out without a fraction."""
+
+
 class Contribution(Struct, frozen=True, gc=False):
     """What one feature adds to a logit, and how a merchant reads it."""
 
@@ -35,8 +39,11 @@ class Scorer:
         self._intercept = snapshot.intercept - sum(self._compiled.means)
         self._calibration = snapshot.calibration
         means = dict(zip(spec.numbers, self._compiled.means, strict=True))
-        self._centred = {name: -means.get(name, 0.0) for name in spec.names}
-        self._worded = {name: None for name in spec.names if spec.words_of(name)}
+        names = spec.names
+        self._centred = [-means.get(name, 0.0) for name in names]
+        self._crossed = [(names.index(one), names.index(other)) for one, other in spec.crosses]
+        self._worded = [names.index(name) for name in sorted(names) if spec.words_of(name)]
+        self._last: tuple[Inputs, Shop, list[float]] = (), {}, []
 
     def shop(self, site: str) -> Shop:
         """What is known of a site as a whole."""
@@ -46,7 +53,7 @@ class Scorer:
     def logit(self, inputs: Inputs, shop: Shop) -> float:
         """The uncalibrated score."""
         total = self._intercept
-        for part in self._compiled.parts(inputs, shop):
+        for part in self._parts(inputs, shop):
             total += part
         return round(total, DIGITS)
 
@@ -61,18 +68,29 @@ class Scorer:
         A scaled column counts by its distance from the mean; a bucket as it is; a cross half for each of its two. What
         has no words, such as the number of a hazard's bin, says nothing to a merchant and is left out.
         """
-        spec, parts = self.spec, self._centred.copy()
-        added = self._compiled.parts(inputs, shop)
-        for name, part in zip(spec.names, added, strict=False):
-            parts[name] += part
-        for (one, other), part in zip(spec.crosses, added[len(spec.names) :], strict=True):
-            parts[one] += part / 2
-            parts[other] += part / 2
-        worded = self._worded
-        strongest = sorted([(-abs(logit), name) for name, logit in parts.items() if logit and name in worded])[:most]
+        added = self._parts(inputs, shop)
+        moved = [own + part for own, part in zip(self._centred, added, strict=False)]  # crosses come after
+        for (one, other), part in zip(self._crossed, added[len(moved) :], strict=True):
+            moved[one] += part / 2
+            moved[other] += part / 2
+        nearness = [-abs(part) for part in moved]
+        strongest = sorted(self._worded, key=nearness.__getitem__)[:most]  # of equals the first by name
+        spec = self.spec
         return tuple(
-            [Contribution(name, _said(spec, name, inputs, shop), round(parts[name], 4)) for _, name in strongest]
+            [
+                Contribution(name := spec.names[place], _said(spec, name, inputs, shop), round(moved[place], 4))
+                for place in strongest
+                if moved[place]
+            ]
         )
+
+    def _parts(self, inputs: Inputs, shop: Shop) -> list[float]:
+        """What each feature adds. A trigger asks for the score and for its reasons right after each other."""
+        last, of, parts = self._last
+        if last != inputs or of is not shop:
+            parts = self._compiled.parts(inputs, shop)
+            self._last = inputs, shop, parts
+        return parts
 
 
 def sigmoid(logit: float) -> float:
@@ -83,12 +101,7 @@ def sigmoid(logit: float) -> float:
     return grown / (1 + grown)
 
 
-class _Said(float):
-    """A number as it is read out: three digits, where the words ask for nothing else."""
-
-    def __format__(self, form: str) -> str:
-        return super().__format__(form or (",.0f" if abs(self) >= 100 else ".3g"))
-
-
 def _said(spec: Spec, name: str, inputs: Inputs, shop: Shop) -> str:
-    return spec.words_of(name).format(_Said(spec.value_of(name, inputs, shop)))
+    """A feature as it is read out: a number of three digits."""
+    value = spec.value_of(name, inputs, shop)
+    return spec.words_of(name).replace("{}", format(value, ",.0f" if abs(value) >= _LARGE else ".3g"))

@@ -82,7 +82,7 @@ def decode_snapshot(data: bytes) -> Snapshot:
 
 
 def check(snapshot: Snapshot, spec: Spec) -> None:
-    """Raises SnapshotError where a head must not score with it: `spec`, `shape`, `not_finite` or `loss`."""
+    """Raises SnapshotError where a head must not score with it: `spec`, `shape`, `not_finite`, `few` or `loss`."""
     if snapshot.spec != spec.hash:
         raise SnapshotError("spec", f"{snapshot.head} {snapshot.version} was learned on other features")
     widths = len(snapshot.weights), len(snapshot.means), len(snapshot.scales), len(snapshot.cells)
@@ -103,6 +103,9 @@ def check(snapshot: Snapshot, spec: Spec) -> None:
         raise SnapshotError("shape", f"{snapshot.head} {snapshot.version} lacks a number of a shop")
     if spec.priors and ANY_SITE not in snapshot.shops:
         raise SnapshotError("shape", f"{snapshot.head} {snapshot.version} has no numbers for new sites")
+    if snapshot.trained < spec.least:
+        message = f"learned from {snapshot.trained:,} examples, at least {spec.least:,} are needed"
+        raise SnapshotError("few", f"{snapshot.head} {snapshot.version} {message}")
     quality = snapshot.quality
     if quality.loss > quality.base_loss:
         message = f"has a loss of {quality.loss:.4f}, the base rate {quality.base_loss:.4f}"

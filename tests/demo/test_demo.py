@@ -68,7 +68,7 @@ def test_it_shows_a_profile_from_redis_which_agrees_with_kafka(
 ) -> None:
     out = demonstration[0].stdout
     shown = out.partition("with one GET of profile:demo:rees46:c:")[2]
-    profile = json.loads("{" + shown.partition("{")[2].partition("\nRedis against")[0])
+    profile = json.loads("{" + shown.partition("{")[2].partition("\nWhat was learned")[0])
     assert shown.startswith(profile["customer_id"] + ":")
     profiles = next(line.split() for line in out.splitlines() if line.startswith("profiles "))
     assert profiles == ["profiles", "120", "0", "0", "0", "0", "0"]

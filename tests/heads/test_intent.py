@@ -252,7 +252,7 @@ def test_the_snapshot_says_what_the_learner_says() -> None:
         rows += labels
     for one in rows:
         assert learner.learn(example_of(one, "intent", "shop", SPEC.hash))
-    scorer = Scorer(SPEC, msgspec.structs.replace(learner.snapshot(START), quality=Quality()))
+    scorer = Scorer(SPEC, msgspec.structs.replace(learner.snapshot(START), quality=Quality(), trained=SPEC.least))
     for one in rows:
         assert scorer.logit(one.inputs, scorer.shop("shop")) == pytest.approx(
             learner.logit(one.inputs, "shop"), abs=1e-5
