@@ -1,5 +1,6 @@
 """A snapshot made ready to score: columns added in a fixed order, so that every machine says the same."""
 
+from functools import lru_cache
 from math import exp
 
 from msgspec import Struct
@@ -43,6 +44,8 @@ class Scorer:
         self._centred = [-means.get(name, 0.0) for name in names]
         self._crossed = [(names.index(one), names.index(other)) for one, other in spec.crosses]
         self._worded = [names.index(name) for name in sorted(names) if spec.words_of(name)]
+        self._units = [one.unit for one in spec.inputs]
+        self._words = [spec.words_of(name) for name in names]
         self._last: tuple[Inputs, Shop, list[float]] = (), {}, []
 
     def shop(self, site: str) -> Shop:
@@ -75,14 +78,18 @@ class Scorer:
             moved[other] += part / 2
         nearness = [-abs(part) for part in moved]
         strongest = sorted(self._worded, key=nearness.__getitem__)[:most]  # of equals the first by name
-        spec = self.spec
         return tuple(
             [
-                Contribution(name := spec.names[place], _said(spec, name, inputs, shop), round(moved[place], 4))
+                Contribution(self.spec.names[place], self._said(place, inputs, shop), round(moved[place], 4))
                 for place in strongest
                 if moved[place]
             ]
         )
+
+    def _said(self, place: int, inputs: Inputs, shop: Shop) -> str:
+        if place < len(inputs):
+            return _read_out(self._words[place], inputs[place] / self._units[place])
+        return _read_out(self._words[place], self.spec.value_of(self.spec.names[place], inputs, shop))
 
     def _parts(self, inputs: Inputs, shop: Shop) -> list[float]:
         """What each feature adds. A trigger asks for the score and for its reasons right after each other."""
@@ -101,7 +108,7 @@ def sigmoid(logit: float) -> float:
     return grown / (1 + grown)
 
 
-def _said(spec: Spec, name: str, inputs: Inputs, shop: Shop) -> str:
-    """A feature as it is read out: a number of three digits."""
-    value = spec.value_of(name, inputs, shop)
-    return spec.words_of(name).replace("{}", format(value, ",.0f" if abs(value) >= _LARGE else ".3g"))
+@lru_cache(maxsize=4096)
+def _read_out(words: str, value: float) -> str:
+    """A feature as a merchant reads it: a number of three digits."""
+    return words.replace("{}", format(value, ",.0f" if abs(value) >= _LARGE else ".3g"))
