@@ -272,11 +272,10 @@ def _remember(customer: Customer, known: Recent, identity: str, at: int) -> Rece
     ring, evicted = recent.append(ring, mark, at, newest)
     if at > newest:
         newest = at
-    if evicted:
-        if newest - evicted <= recent.BOT_SPAN:
-            customer.bot = newest
-        if evicted > horizon:
-            horizon = evicted
+    if recent.hurried(ring, newest):
+        customer.bot = newest
+    if evicted > horizon:
+        horizon = evicted
     return Recent(ring, newest, horizon)
 
 

@@ -15,12 +15,12 @@ VISIT_GAP = 1_800_000
 """Milliseconds without an event after which the next begins a visit."""
 
 BOT_SPAN = 10_000
-"""64 events of one person within this many milliseconds are no human's; it is looked at with every eighth."""
+"""64 events of one person within this many milliseconds are no human's."""
 
 _MARK, _MARKS = 5, 8
 _MARKED = _MARK * _MARKS
 _BLOCK = _MARKED + 3
-_FULL = (MAX_IDS // _MARKS + 1) * _BLOCK
+_FULL = MAX_IDS // _MARKS * _BLOCK
 
 
 def digest(identity: str) -> bytes:
@@ -54,9 +54,14 @@ def append(ring: bytes, mark: bytes, at: int, newest: int) -> tuple[bytes, int]:
     if at > newest:
         newest = at
     ring += (newest // 1000 & 0xFFFFFF).to_bytes(3)
-    if len(ring) < _FULL:
+    if len(ring) <= _FULL:
         return ring, evicted
     return ring[_BLOCK:], _time(ring, newest)
+
+
+def hurried(ring: bytes, newest: int) -> bool:
+    """Whether the last 64 ids came within BOT_SPAN: looked at with every eighth, and from the end of a block on."""
+    return len(ring) == _FULL and newest - _time(ring, newest) <= BOT_SPAN
 
 
 def of_entries(entries: bytes, newest: int) -> bytes:

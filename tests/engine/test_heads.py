@@ -106,7 +106,7 @@ def test_who_objects_to_a_profile_is_forgotten_and_nothing_is_learned_of_him() -
 
 def test_a_bot_teaches_nothing() -> None:
     shop = LearningShop()
-    for number in range(80):
+    for number in range(70):
         shop.tell(view(number / 600))
     before = shop.customer().heads
     shop.tell(view(8), view(9))

@@ -65,3 +65,14 @@ def test_what_was_kept_before_there_were_blocks_is_still_known() -> None:
     ring = recent.of_entries(entries, T0 + 63_000)
     assert known(ring, 64) == [True] * 64
     assert ring == ring_of([T0 + n * 1_000 for n in range(64)])[0]
+
+
+def test_64_ids_within_ten_seconds_are_in_a_hurry_and_spread_over_more_they_are_not() -> None:
+    def hurried(every: int, before: int) -> bool:
+        times = [*(T0 - HOUR + n for n in range(before)), *(T0 + n * every for n in range(64))]
+        found = [recent.hurried(ring_of(times[: n + 1])[0], times[n]) for n in range(len(times))]
+        return any(found)
+
+    for before in range(8):
+        assert hurried(150, before)
+        assert not hurried(200, before)
