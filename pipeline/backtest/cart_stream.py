@@ -123,13 +123,11 @@ def told(memory: Memory, items: frozenset[str], row: Interaction, prediction: st
     """A row of a log as the head takes it, and what is in the cart then."""
     match row.kind:
         case Action.ADD:
-            return cart.carted(memory, row.at, prediction), items | {row.item}
+            return cart.carted(memory, row.at, prediction, row.item), items | {row.item}
         case Action.REMOVE if row.item in items:
             left = items - {row.item}
             return (cart.carted(memory, row.at, prediction) if left else cart.emptied(memory, row.at)), left
         case Action.BUY:
             return cart.ordered(memory, row.at), frozenset()
-        case _ if row.item in items:
-            return cart.viewed_carted(memory, row.at), items
         case _:
-            return cart.viewed(memory, row.at), items
+            return cart.viewed(memory, row.at, row.item), items

@@ -112,8 +112,7 @@ def _click(customer: Customer, event: Click, site: SiteNow) -> None:
         return
     carts = heads.cart
     if carts is not None:
-        inside = carts.opened and lines and _holds(customer, lines[0].sku)
-        carts = cart.viewed_carted(carts, at) if inside else cart.viewed(carts, at)
+        carts = cart.viewed(carts, at, lines[0].sku if lines else "")
     memory = _asked(customer, memory, event.id, at, site)
     customer.heads = Heads(memory, carts, heads.reorder, heads.due)
 
@@ -128,7 +127,7 @@ def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
         memory = intent.checked_out(memory, at)
     else:
         memory = intent.changed_cart(memory, at)
-    if op == _CHECKOUT or (op == _REMOVE and not any(_holds(customer, line.sku) for line in event.lines)):
+    if op == _CHECKOUT or (op == _REMOVE and not _holds(customer, event)):
         carts = cart.viewed(carts, at)
     elif op == _CLEAR or (op == _SNAPSHOT and not event.lines):
         carts = cart.emptied(carts, at)
@@ -136,7 +135,7 @@ def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
         carts, labels = cart.settle(carts, site.clock)
         for label in labels:
             site.learn("cart", label)
-        carts = cart.carted(carts, at, _name(event.id))
+        carts = cart.carted(carts, at, _name(event.id), event.lines[0].sku if event.lines else "")
         if carts.open is None:
             site.note(UNASKED)
         wake_by(customer, _cart_labels(carts))
@@ -186,8 +185,10 @@ def _cart_labels(memory: cart.Memory) -> int:
     return max(known, memory.touched + _LABELS_BY) if known else 0
 
 
-def _holds(customer: Customer, sku: str) -> bool:
-    return any(line.sku == sku for line in present(customer.cart))
+def _holds(customer: Customer, event: CartRow) -> bool:
+    """Whether anything that is taken out is in the cart."""
+    inside = {line.sku for line in present(customer.cart)}
+    return any(line.sku in inside for line in event.lines)
 
 
 def _name(event: str) -> str:

@@ -22,8 +22,8 @@ END = T + 30 * DAY
 Happening = tuple[str, int]
 DO: dict[str, Callable[[Memory, int], Memory]] = {
     "view": cart.viewed,
-    "look": cart.viewed_carted,
-    "touch": lambda memory, at: cart.carted(memory, at, str(at)),
+    "look": lambda memory, at: cart.viewed(memory, at, "carted"),
+    "touch": lambda memory, at: cart.carted(memory, at, str(at), "carted"),
     "empty": cart.emptied,
     "order": cart.ordered,
     "message": cart.censored,
