@@ -162,14 +162,14 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         verdict.propensity,
     )
     return Trigger(
-        specversion="1.0",
-        id=decision.decision_id,
-        source=f"/pipeline/{decision.site_id}",
-        type=_type(decision.kind, decision.outcome),
-        subject=decision.trigger_id,
-        time=decision.at,
-        datacontenttype="application/json",
-        data=data,
+        "1.0",
+        decision.decision_id,
+        f"/pipeline/{decision.site_id}",
+        _type(decision.kind, decision.outcome),
+        decision.trigger_id,
+        decision.at,
+        "application/json",
+        data,
     )
 
 

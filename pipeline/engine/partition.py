@@ -194,45 +194,51 @@ class PartitionEngine:
             known = customer.next_due
             name = site_of(person)
             site = self._sites.get(name) or self._site(name)
-            changed = False
+            value: bytes | None = None
+            one = len(rows) == 1
             for row in rows:
-                kept = snapshot(customer)
-                if self._fold_event(person, customer, row, site):
-                    changed = True
+                kept = customer if one else snapshot(customer)
+                after = self._fold_event(person, customer, row, site)
+                if after is None:
+                    customer = kept  # of a single row nothing is kept
                 else:
-                    customer = kept
-            if changed:
+                    value = after
+            if value is not None:
                 self.position.rows += before is None
-                self._dirty[person] = encode_customer(customer)
+                self._dirty[person] = value or encode_customer(customer)
                 due = customer.next_due
                 if due and (due != known or due <= self.clock.now):  # else it is set, or rang and was put aside
                     self._timers.set(person, due)
 
-    def _fold_event(self, person: str, customer: Customer, row: Row, site: SiteNow) -> bool:
-        """Fold an event into its customer. Whatever is raised costs this event only; False where it has no effect."""
+    def _fold_event(self, person: str, customer: Customer, row: Row, site: SiteNow) -> bytes | None:
+        """Fold an event into its customer. Whatever is raised costs this event only; None where it has no effect.
+
+        Returns the customer as stored, empty where it was not worked out.
+        """
         event, known = row.event, len(self._examples)
         try:
             folded = fold(customer, person, event, site)  # type: ignore[arg-type]  # rows with a person hold these
             if isinstance(folded, str):
                 self._discarded[row.source, folded] += 1
                 if folded != NO_CONSENT:
-                    return False
+                    return None
                 folded = forbid(customer, event, site)  # type: ignore[arg-type]
-            if type(event) is not Click and (size := len(encode_customer(customer))) > MAX_VALUE_BYTES:
-                raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"the profile would have {size} bytes")
+            value = b"" if type(event) is Click else encode_customer(customer)
+            if len(value) > MAX_VALUE_BYTES:
+                raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"the profile would have {len(value)} bytes")
             if folded:
                 self._outputs += self._write(person, customer, folded, site, row.ts)
         except RefusedError as error:
             self._reject(row, error.reason, str(error))
             del self._examples[known:]
-            return False
+            return None
         except Exception as error:  # noqa: BLE001  # the stream goes on, the event is kept in rejects
             self._reject(row, RejectReason.FOLD_ERROR, f"{type(error).__name__} in the fold of {type(event).__name__}")
             del self._examples[known:]
-            return False
+            return None
         if type(event) is MessageRow:
             self._messages[event.channel, event.report] += 1
-        return True
+        return value
 
     def _write(
         self, person: str, customer: Customer, verdicts: list[Verdict], site: SiteNow, caused_at: int

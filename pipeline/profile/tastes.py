@@ -75,7 +75,7 @@ def touched(
         _added(tastes.brands, brand, gain, MAX_NAMES) if brand else tastes.brands,
         _added(tastes.shelves, shelf, gain, MAX_NAMES) if shelf else tastes.shelves,
         of_facets,
-        _added(tastes.items, item, gain, MAX_ITEMS) if item else tastes.items,
+        _seen(tastes.items, item, gain) if item else tastes.items,
     )
 
 
@@ -125,19 +125,25 @@ def _named(scores: dict[str, int], score: int) -> str:
 
 
 def _added(scores: dict[str, int], name: str, gain: int, most: int) -> dict[str, int]:
-    """With a gain, the newest last. Where there are too many the lowest of the others goes, of equals the oldest."""
-    known = scores.get(name)
-    if known is None:
-        if len(scores) < most:
-            return {**scores, name: gain}
-        scores = scores.copy()
-        del scores[min(scores, key=scores.__getitem__)]
-        scores[name] = gain
-        return scores
+    """With a gain. Where there are too many the lowest of the others goes, of equals the one known longest."""
     scores = scores.copy()
-    del scores[name]
-    scores[name] = known + gain
+    known = scores.get(name)
+    if known is not None:
+        scores[name] = known + gain
+        return scores
+    if len(scores) >= most:
+        del scores[min(scores, key=scores.__getitem__)]
+    scores[name] = gain
     return scores
+
+
+def _seen(items: dict[str, int], item: str, gain: int) -> dict[str, int]:
+    """With a gain, the newest last."""
+    if item not in items:
+        return _added(items, item, gain, MAX_ITEMS)
+    items = items.copy()
+    items[item] = items.pop(item) + gain
+    return items
 
 
 def _halved(number: int, times: int) -> int:

@@ -10,8 +10,9 @@ from msgspec import Struct
 class Tastes(Struct, frozen=True, array_like=True, gc=False):
     """Scores by name, as fixed-point integers on the scale of `landmark` (epoch milliseconds).
 
-    `categories` and `brands` by name, `shelves` by price shelf, `facets` by `name=value`, `items` by item id. Each is
-    in the order of the last touch, the newest last, so `items` is the ring of what was viewed last as well.
+    `categories` and `brands` by name, `shelves` by price shelf, `facets` by `name=value`, each in the order in which
+    they came to be known; `items` by item id, in the order of the last touch, the newest last, so that it is the ring
+    of what was viewed last as well.
     """
 
     landmark: int = 0
