@@ -13,9 +13,9 @@ The value of a time is the expected gain under the truth, given that the cart is
 was ordered before, since no message is sent. The same carts are valued for all three. Scored are the carts last touched
 in the last 60 % of the time, but for the last 72 h.
 
-Theta is judged in three forms, of which the gate takes the second:
+Theta is judged in three forms, of which the gate takes the third, as the engine does:
 
-- `policy`: one number for all bins, the policy's default;
+- `flat`: one number for all bins, the policy's default;
 - `break_even`: for each bin what waiting through it loses over what a message to somebody who would have ordered
   costs. The bins are 15 min to 22 h long, and to wait longer loses more: one number cannot be right for all;
 - `per_day`: the policy's default for a day of waiting, in proportion for shorter bins. It needs no knowledge of the
@@ -40,7 +40,7 @@ from pipeline.backtest.simulated import Simulated, no_file, simulated
 from pipeline.config.durations import DAY, MINUTE
 from pipeline.config.errors import UserError
 from pipeline.config.policy import CartPolicy
-from pipeline.heads.cart import ENOUGH_LABELS, LATEST, SOONEST, THETA, Timing, timing
+from pipeline.heads.cart import ENOUGH_LABELS, LATEST, SOONEST, THETA, Timing, patience, timing
 from pipeline.learning.quality import Floats, interval
 from pipeline.scoring.hazard import CART_EDGES
 from pipeline.simulator import effect
@@ -60,7 +60,7 @@ _BINS = tuple(pairwise((0, *CART_EDGES)))
 _FIRST = [begin for begin, _ in _BINS].index(SOONEST)
 _FEWEST = 100
 
-JUDGED = "break_even"
+JUDGED = "per_day"
 """The form of theta that the gate takes."""
 
 Ints = NDArray[np.int64]
@@ -159,9 +159,9 @@ def break_even(figures: Effect) -> Thetas:
 
 def _thetas(figures: Effect) -> dict[str, Thetas]:
     return {
-        "policy": (THETA,) * len(_BINS),
+        "flat": (THETA,) * len(_BINS),
         "break_even": break_even(figures),
-        "per_day": tuple(THETA * (end - begin) / DAY for begin, end in _BINS),
+        "per_day": tuple(patience(number) for number in range(len(_BINS))),
     }
 
 

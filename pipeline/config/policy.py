@@ -65,7 +65,7 @@ class CartPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "learned"
     theta: Annotated[
         float,
-        Meta(gt=0, lt=1, description="Chance of an untouched order up to the next look that is worth waiting for."),
+        Meta(gt=0, lt=1, description="Chance of an untouched order that is worth waiting a day for."),
     ] = 0.02
     explore: Annotated[
         float, Meta(ge=0, le=0.5, description="Share of carts whose first step waits longer, so that more is learned.")

@@ -14,7 +14,7 @@ from xxhash import xxh32_intdigest
 
 from pipeline.heads.labelled import Labelled
 from pipeline.scoring.features import Input, Inputs, Prior, Shrunk, Spec
-from pipeline.scoring.hazard import CART_EDGES, HOUR, MINUTE
+from pipeline.scoring.hazard import CART_EDGES, DAY, HOUR, MINUTE
 
 VISIT_GAP = 30 * MINUTE
 """Milliseconds of silence after which the next event begins another visit."""
@@ -29,7 +29,7 @@ SOONEST, LATEST = 15 * MINUTE, 24 * HOUR
 """Silence, in milliseconds, before which nothing is said, and at which it is in any case."""
 
 THETA = 0.02
-"""Chance of an untouched order in the next bin, at which waiting for it is no longer worth it."""
+"""Chance of an untouched order within a day, at which waiting for it is no longer worth it."""
 
 ENOUGH_LABELS = 2_000
 """Labels under which the chances are not relied upon: with an order in 1 to 3 % of the bins, some 20 to 60 orders."""
@@ -247,12 +247,21 @@ class Timing(Enum):
     FIRE = "fire"
 
 
-def timing(number: int, chance: float | None, labels: int, theta: float = THETA) -> Timing:
+def patience(number: int, theta: float = THETA) -> float:
+    """Chance of an untouched order in a bin that makes it worth waiting for: `theta` for a day, less for less time.
+
+    One number for bins of 15 minutes and of 22 hours alike would have nearly everybody written to at once.
+    """
+    begin = CART_EDGES[number - 1] if number else 0
+    return theta * (CART_EDGES[number] - begin) / DAY
+
+
+def timing(number: int, chance: float | None, labels: int, theta: float) -> Timing:
     """Whether to speak where the bin of that number begins.
 
     `chance` is that of an untouched order in it, None where there is no model; `labels` is how many that has learned.
-    It fires at the first edge at which `chance` is at most `theta`, of the
-    edges from SOONEST on; at LATEST in any case.
+    It fires at the first edge at which `chance` is at most `theta` (see `patience`), of the edges from SOONEST on; at
+    LATEST in any case.
     """
     if chance is None or labels < ENOUGH_LABELS:
         return Timing.FIXED_STEPS

@@ -93,7 +93,7 @@ def _best_wait(customer: Customer, site: SiteNow) -> int:
         chance = 0.0
         if edge < cart.LATEST:
             chance = scorer.probability(scorer.logit(cart.inputs(memory, memory.touched + edge, number), shop))
-        match cart.timing(number, chance, trained, policy.theta):
+        match cart.timing(number, chance, trained, cart.patience(number, policy.theta)):
             case cart.Timing.FIRE:
                 return edge
             case cart.Timing.FIXED_STEPS:

@@ -154,19 +154,19 @@ def test_without_a_model_the_rules_hold_and_the_trigger_says_so() -> None:
 
 def test_a_cart_that_will_not_be_ordered_is_spoken_of_as_soon_as_may_be() -> None:
     shop = LearningShop(site_policy())
-    shop.broadcast(row(constant("cart", -6.0)))
+    shop.broadcast(row(constant("cart", -12.0)))
     shop.tell(add(0))
     shop.clock(20)
     (trigger,) = shop.triggers()
     assert trigger["data"]["timing"] == "learned"
     assert [score["head"] for score in trigger["data"]["scores"]] == ["cart"]
-    assert trigger["data"]["scores"][0]["probability"] == pytest.approx(1 / (1 + math.exp(6)), abs=1e-6)
+    assert trigger["data"]["scores"][0]["probability"] == pytest.approx(1 / (1 + math.exp(12)), abs=1e-6)
     assert shop.said() == [(1, "emitted", "silent", 15)]
 
 
 def test_a_cart_is_waited_for_as_long_as_that_is_worth_it() -> None:
     shop = LearningShop(site_policy())
-    shop.broadcast(row(constant("cart", -2.0, bin_6=-6.0)))
+    shop.broadcast(row(constant("cart", -2.0, bin_6=-12.0)))
     shop.tell(add(0))
     shop.clock(119)
     assert shop.said() == []
@@ -189,7 +189,7 @@ def test_a_cart_that_is_always_likely_to_be_ordered_is_spoken_of_after_a_day() -
 )
 def test_fixed_steps_hold_by_policy_and_while_there_are_few_labels(policy: SitePolicy, trained: int) -> None:
     shop = LearningShop(policy)
-    shop.broadcast(row(constant("cart", -6.0, trained=trained)))
+    shop.broadcast(row(constant("cart", -12.0, trained=trained)))
     shop.tell(add(0))
     shop.clock(29)
     assert shop.said() == []
@@ -202,7 +202,7 @@ def test_each_touch_has_the_time_that_it_was_given_however_the_log_is_read() -> 
 
     def said(*clocks: float) -> list[tuple[int, str]]:
         shop = LearningShop(site_policy())
-        shop.broadcast(row(constant("cart", -6.0)))
+        shop.broadcast(row(constant("cart", -12.0)))
         shop.tell(replace(add(0), id="one"))
         shop.broadcast(row(constant("cart", 0.0, version=2)))
         shop.tell(replace(add(60, "b"), id="two"))
@@ -287,7 +287,7 @@ def test_a_share_of_the_carts_waits_longer_with_its_propensity_and_stands_for_th
         found = []
         for number in range(60):
             shop = LearningShop(site_policy(explore=explore))
-            shop.broadcast(row(constant("cart", -6.0)))
+            shop.broadcast(row(constant("cart", -12.0)))
             shop.tell(replace(add(0), id=f"cart-{number}"))
             shop.clock(2 * DAYS)
             first = shop.triggers()[0]["data"]

@@ -203,16 +203,16 @@ def test_no_example_weighs_more_than_the_floor_of_the_chance_allows() -> None:
 def test_it_fires_where_waiting_is_not_worth_it_from_fifteen_minutes_to_a_day(
     number: int, chance: float, expected: Timing
 ) -> None:
-    assert timing(number, chance, ENOUGH_LABELS) is expected
+    assert timing(number, chance, ENOUGH_LABELS, 0.02) is expected
 
 
 def test_without_a_model_or_with_few_labels_the_fixed_steps_hold() -> None:
-    assert timing(4, None, 10**6) is Timing.FIXED_STEPS
-    assert timing(4, 0.0, ENOUGH_LABELS - 1) is Timing.FIXED_STEPS
+    assert timing(4, None, 10**6, 0.02) is Timing.FIXED_STEPS
+    assert timing(4, 0.0, ENOUGH_LABELS - 1, 0.02) is Timing.FIXED_STEPS
 
 
 def test_a_higher_theta_speaks_sooner() -> None:
-    assert timing(5, 0.04, ENOUGH_LABELS) is Timing.WAIT
+    assert timing(5, 0.04, ENOUGH_LABELS, theta=0.03) is Timing.WAIT
     assert timing(5, 0.04, ENOUGH_LABELS, theta=0.05) is Timing.FIRE
 
 
@@ -227,3 +227,9 @@ def test_the_snapshot_and_the_learner_agree() -> None:
     scorer = Scorer(SPEC, learner.snapshot(END))
     for inputs in seen[-200:]:
         assert scorer.logit(inputs, scorer.shop("shop")) == pytest.approx(learner.logit(inputs, "shop"), abs=2e-6)
+
+
+def test_the_patience_for_a_bin_is_that_for_a_day_in_proportion_to_its_length() -> None:
+    assert [round(cart.patience(number, 0.024) * 1e6) for number in range(len(CART_EDGES))] == [
+        *(17, 33, 67, 133, 250, 1_500, 22_000, 48_000)
+    ]
