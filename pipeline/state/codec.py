@@ -13,8 +13,8 @@ migration in `decode_customer`."""
 _FORMAT_1 = 1
 """Had in the place of the order facts the digests of the last orders."""
 _FORMAT_2 = 2
-"""Had event ids without blocks; and of the intent head one list of all that is now in the session and around it."""
-_CLICKS, _CARTS, _ORDERS, _HEADS = map(Customer.__struct_fields__.index, ("clicks", "carts", "orders", "heads"))
+"""Had event ids without blocks."""
+_CLICKS, _CARTS, _ORDERS = map(Customer.__struct_fields__.index, ("clicks", "carts", "orders"))
 
 MAX_VALUE_BYTES = 128 * 1024
 
@@ -62,9 +62,6 @@ def _migrated(data: memoryview, found: int) -> Customer:
     for place in (_CLICKS, _CARTS):
         ring, newest, horizon = fields[place]
         fields[place] = recent.of_entries(ring, newest), newest, horizon
-    if len(fields) > _HEADS and (heads := fields[_HEADS]) and heads[0]:
-        habits, last, *session, pending = heads[0]
-        heads[0] = habits, last, session, pending
     customer = msgspec.convert(fields, Customer)
     if marks:
         customer.orders = Orders(marks=marks)
