@@ -97,7 +97,6 @@ SPEC = Spec(
     ),
     crosses=(("bin", "days"), ("lateness", "days")),
     priors=(Prior("gap", "gap", 60.0),),
-    least=1_000,
 )
 
 

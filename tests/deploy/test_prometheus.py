@@ -179,7 +179,7 @@ def live(watched: Watched) -> None:
     publish(stage, [order("told", start + 1)])  # a till that reports late
     until("the order is read", lambda: bool(watched.prometheus.query("pipeline_messages_after_order_total > 0")))
     publish(stage, [happening(MESSAGES, MessageComplained, "told", now(), **report)])
-    asyncio.run(feed(stage.settings, [b"no example", *learnable(800)]))
+    asyncio.run(feed(stage.settings, [b"no example", *learnable(1_200)]))
     learned = 'pipeline_model_auc{head="intent"} > 0.6'
     until("the learner has published", lambda: bool(watched.prometheus.query(learned)))
     until("a site is held", lambda: bool(watched.prometheus.query("pipeline_site_held == 1")))
@@ -257,7 +257,7 @@ HAPPENED = (
     "max(pipeline_source_watermark_lag_seconds) < 30",
     'max(time() - pipeline_site_last_event_timestamp_seconds{site="shop",topic="shop.orders"}) < 120',
     "pipeline_verify_differences == 0",
-    'pipeline_model_examples_total{head="intent",scored="false"} == 800',
+    'pipeline_model_examples_total{head="intent",scored="false"} == 1200',
     'pipeline_model_refused_total{head="",reason="unreadable"} == 1',
     'pipeline_model_log_loss_ratio{head="intent"} < 0.9',
     'time() - pipeline_model_snapshot_timestamp_seconds{head="intent"} < 120',
