@@ -12,6 +12,9 @@ LIMITS = {
     "personalization_p99": ("event_to_personalization.p99", "<=", 100.0),
     "redis_p99": ("event_to_redis.p99", "<=", 150.0),
     "customer_bytes": ("customer_bytes.simulated.p50", "<=", 500.0),
+    "heads": ("heads.all", "<=", 5.0),
+    "learner_intent": ("learner.intent.rate", ">=", 20_000.0),
+    "learner_cart": ("learner.cart.rate", ">=", 20_000.0),
     "restore": ("restore.uniform.rows", ">=", 50_000.0),
 }
 """Gate: figure, direction, limit."""
