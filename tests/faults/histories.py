@@ -19,7 +19,7 @@ LASTS = 200 * DAY
 _ENCODE = msgspec.json.Encoder().encode
 
 
-def a_shop(sessions: int, seed: int, lasts: int = LASTS) -> History:
+def a_shop(sessions: int, seed: int, lasts: int = LASTS, conversion: float = 0.05) -> History:
     """A simulated shop as the oracle knows it: nobody forbids collecting, nothing is ever out of stock.
 
     Much is bought, and much of that in a later visit, so that reminders have to be taken back. It ended so recently
@@ -33,7 +33,7 @@ def a_shop(sessions: int, seed: int, lasts: int = LASTS) -> History:
         customers=sessions // 5,
         start_ms=today - SETTLE - DAY - COMES_BACK_WITHIN - lasts,
         duration_ms=lasts,
-        figures=Figures(conversion=0.05),
+        figures=Figures(conversion=conversion),
         habits=Habits(known_visits=0.8, grants_email=0.95, withdraws=0.01, allows_profile=1, bought_later=0.6),
     )
     history = simulated(shop)
