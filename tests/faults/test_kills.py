@@ -73,6 +73,7 @@ def kill_learner_and_all_others(stage: Stage, seed: int, sessions: int, seconds:
     assert heads <= {one.head for one in told}, f"too little was scored to tell: {told}, of {snapshots(stage)}"
 
 
+@pytest.mark.chaos
 def test_kill_9_of_the_learner_and_of_those_who_score_with_what_it_learned(stage_of) -> None:
     stage: Stage = stage_of(patient(cart_timing="learned"))
     kill_learner_and_all_others(stage, seed=1, sessions=4_000, seconds=16, shortest=2)
