@@ -27,7 +27,7 @@ def decided(stage: Stage, clock: int, kinds: Iterable[str] = TRIGGER_KINDS) -> s
 
 
 def test_a_poll_of_one_or_of_thousands(stage_of) -> None:
-    history = a_shop(200, seed=5, lasts=DAY, conversion=0.1)  # longer would take many minutes, one by one
+    history = a_shop(150, seed=8, lasts=DAY, conversion=0.1)  # longer would take many minutes, one by one
     clock = history.span.last_ms + SETTLE
     stages: list[Stage] = [stage_of(PIPELINE_INGEST_MAX_POLL_RECORDS=records) for records in ("1", "5000")]
     for stage in stages:
