@@ -27,6 +27,7 @@ SECTIONS = {
     "wishes": "affinities",
     "win_back": "win_back",
     "shown": "personalization",
+    "heads": "heads",
     "": "rest",
 }
 """Fields of the customer value by section."""
