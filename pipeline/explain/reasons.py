@@ -24,7 +24,7 @@ _REASONS = {
     Reason.NOT_LIVE: "the shop is not live yet",
     Reason.RATE: "enough messages for this minute: later",
     Reason.SUPERSEDED: "a later step says it as well",
-    Reason.CADENCE: "no order for twice the usual time",
+    Reason.CADENCE: "no order for longer than usual",
     Reason.SECOND_ORDER: "a first order, and no second",
     Reason.NEVER_CARTED: "visits, but never a cart",
     Reason.DORMANT: "no sign of life for very long",

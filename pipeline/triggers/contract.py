@@ -52,7 +52,7 @@ class Reason(StrEnum):
     SUPERSEDED = "superseded"
     """A later step of the same cart is due as well: one message says enough."""
     CADENCE = "cadence"
-    """Twice the person's own gap between orders has passed: the reason of an emitted win-back, as the next three."""
+    """A longer time than usual has passed since the order: the reason of an emitted win-back, as the next three."""
     SECOND_ORDER = "second_order"
     NEVER_CARTED = "never_carted"
     DORMANT = "dormant"

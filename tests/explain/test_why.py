@@ -128,7 +128,7 @@ def test_a_win_back_says_how_long_nobody_ordered_and_why_it_may_be() -> None:
         [order_at(at)],
     )
     assert text == (
-        "the win-back was due after 18d without an order: emitted on email (no order for twice the usual time), "
+        "the win-back was due after 18d without an order: emitted on email (no order for longer than usual), "
         "perhaps they forgot, expires 2020-09-27 12:57:40"
     )
 
