@@ -204,11 +204,6 @@ def due(memory: Memory, hazards: Sequence[float], at: int) -> int | None:
     return None if after is None else memory.day_end + after
 
 
-def churn_risk(hazards: Sequence[float], silence: int) -> float:
-    """P(no order within a year | silent for `silence`)."""
-    return 1.0 - within(hazards, silence, REORDER_EDGES[-1])
-
-
 _EDGES = (*REORDER_EDGES, _FAR)
 
 

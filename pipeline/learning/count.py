@@ -11,7 +11,7 @@ slope, and a shift for each horizon, over the last examples then make it a count
 
 from bisect import bisect_right
 from collections import deque
-from math import exp, isfinite
+from math import exp
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from pipeline.learning.priors import Priors
 from pipeline.learning.quality import Floats
 from pipeline.learning.state import StateError
 from pipeline.scoring import snapshot as snapshots
-from pipeline.scoring.example import Example
+from pipeline.scoring.example import Example, learnable
 from pipeline.scoring.features import Inputs, Shop, Spec
 from pipeline.scoring.snapshot import Quality, Snapshot
 
@@ -53,7 +53,6 @@ LITTLE, MUCH = 1.05, 1.10
 """What the prior may cost, as deviance with it over without it: above the one it gives way, at the other it is gone."""
 
 _FARTHEST = 12.0
-_LARGEST = 1e3
 _RIDGE = 2.0
 _STEPS = 12
 
@@ -120,13 +119,7 @@ class CountLearner:
 
     def learn(self, example: Example) -> bool:
         """Predict, then learn. False for an example of other features, or with a number that is none: it is counted."""
-        if (
-            example.spec != self.spec.hash
-            or len(example.inputs) != len(self.spec.inputs)
-            or not all(map(isfinite, example.inputs))
-            or not 0 < example.weight < _LARGEST
-            or example.label < 0
-        ):
+        if not learnable(example, self.spec) or example.label < 0:
             self.refused += 1
             return False
         row = self._row(example.inputs, self.priors.of(example.site))

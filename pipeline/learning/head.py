@@ -6,7 +6,7 @@ has predicted so far. All are linear in the same columns, so the mixture is, and
 
 from bisect import bisect_right
 from collections import deque
-from math import exp, isfinite, log
+from math import exp, log
 
 import numpy as np
 from msgspec import Struct
@@ -20,7 +20,7 @@ from pipeline.learning.quality import auc, calibration_error, log_losses
 from pipeline.learning.state import FORMAT as STATE_FORMAT
 from pipeline.learning.state import Expert, State, StateError
 from pipeline.scoring import snapshot as snapshots
-from pipeline.scoring.example import Example
+from pipeline.scoring.example import Example, learnable
 from pipeline.scoring.features import Inputs, Shop, Spec
 from pipeline.scoring.scorer import sigmoid
 from pipeline.scoring.snapshot import Quality, Snapshot
@@ -39,8 +39,6 @@ ALERT_FOR = 1_000
 
 _BIAS = -1
 """The column that is always 1."""
-
-_LARGEST = 1e3
 
 _SHRINK = 1.0
 """Examples that the rate of the bucket before counts for in the base rate of a bucket."""
@@ -83,12 +81,7 @@ class HeadLearner:
 
     def learn(self, example: Example) -> bool:
         """Predict, then learn. False for an example of other features, or with a number that is none: it is counted."""
-        if (
-            example.spec != self.spec.hash
-            or len(example.inputs) != len(self.spec.inputs)
-            or not all(map(isfinite, example.inputs))
-            or not 0 < example.weight < _LARGEST
-        ):
+        if not learnable(example, self.spec):
             self.refused += 1
             return False
         label, weight = example.label, example.weight

@@ -1,11 +1,16 @@
 """What the engine hands over for learning: a prediction as it was made, with what came of it."""
 
+from math import isfinite
+
 import msgspec
 from msgspec import Struct
 
-from pipeline.scoring.features import Inputs
+from pipeline.scoring.features import Inputs, Spec
 
 FORMAT = 1
+
+_HEAVIEST = 1e3
+"""An example that stands for more than so many is a mistake."""
 
 
 class Example(Struct, frozen=True, array_like=True, gc=False):
@@ -30,6 +35,16 @@ class Example(Struct, frozen=True, array_like=True, gc=False):
     weight: float = 1.0
     served: float | None = None
     version: int = 0
+
+
+def learnable(example: Example, spec: Spec) -> bool:
+    """Whether an example is of these features, all of them numbers, and of a weight that can be."""
+    return (
+        example.spec == spec.hash
+        and len(example.inputs) == len(spec.inputs)
+        and all(map(isfinite, example.inputs))
+        and 0 < example.weight < _HEAVIEST
+    )
 
 
 _encoder = msgspec.msgpack.Encoder()
