@@ -12,6 +12,7 @@ from pipeline.profile.orders import next_fall, roll
 from pipeline.state.customer import NEVER, Customer, wake_by
 from pipeline.triggers import personalization
 from pipeline.triggers.cart_content import filled
+from pipeline.triggers.cart_judgement import BOT_MEMORY
 from pipeline.triggers.contract import Kind, Outcome
 from pipeline.triggers.kinds import TRIGGERS
 from pipeline.triggers.verdict import SiteNow, Verdict
@@ -32,7 +33,7 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
         return []
     if refusal is not None:
         return refusal
-    if may_profile(customer, event.at, site) and not customer.bot:
+    if may_profile(customer, event.at, site) and not (customer.bot and abs(event.at - customer.bot) < BOT_MEMORY):
         heads.take(customer, event, site)
     verdicts: list[Verdict] = []
     for trigger in TRIGGERS:

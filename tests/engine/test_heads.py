@@ -114,6 +114,16 @@ def test_a_bot_teaches_nothing() -> None:
     assert shop.customer().heads == before
 
 
+def test_who_was_taken_for_a_bot_is_learned_of_again_after_a_day() -> None:
+    shop = LearningShop()
+    for number in range(70):
+        shop.tell(view(number / 600))
+    assert shop.customer().bot
+    shop.tell(view(2 * DAYS), view(2 * DAYS + 1))
+    shop.clock(3 * DAYS)
+    assert at(2 * DAYS + 1) in [example.made_at for example in of(shop, "intent")]
+
+
 def test_a_restart_in_between_changes_no_example() -> None:
     def examples(*, reopen: bool) -> list[Example]:
         shop = LearningShop()
