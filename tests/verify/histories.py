@@ -14,7 +14,7 @@ from pipeline.config.settings import Settings
 from pipeline.engine.partition import PartitionEngine
 from pipeline.ingest.framing import Framer
 from pipeline.kafka.clients import connection, reader
-from pipeline.kafka.ranges import read_range
+from pipeline.kafka.ranges import read_range, settled_ends
 from pipeline.kafka.topics import apply
 from pipeline.log.frames import Mark
 from pipeline.log.rejects import encode, reject_key
@@ -109,7 +109,15 @@ async def write_history(settings: Settings, tampering: Tampering | None = None, 
     await commit_group(settings, namespace, polled, tampering.ahead)
     for partition in range(2):
         await fold(settings, namespace, partition, tampering)
+    await until_committed(settings, namespace)
     return namespace
+
+
+async def until_committed(settings: Settings, namespace: Namespace) -> None:
+    """A commit returns before the partitions show it: a reader that comes at once would see the one before."""
+    places = [TopicPartition(namespace.topic(t), p) for t in (CHANGELOG, *OUTPUTS, REJECTS) for p in range(2)]
+    async with reader(settings) as consumer:
+        await settled_ends(settings, consumer, places)
 
 
 async def send(producer, namespace, topic, partition, key, value, after=None) -> None:
