@@ -45,6 +45,10 @@ LOG = "pipeline.log"
 CHANGELOG = "pipeline.changelog"
 EXAMPLES = "pipeline.examples"
 """Predictions with what came of them, for the learner; partitioned as the log."""
+TOUCHES = "pipeline.touches"
+"""Which product was touched after which others of one visit, and by nobody in particular; partitioned as the log."""
+ITEMS = "pipeline.items"
+"""What is looked at after what: the tables of the next item, a row a key. One partition, compacted."""
 DECISIONS = "decisions"
 REJECTS = "rejects"
 ECHO = "echo"
@@ -114,5 +118,5 @@ def with_all_sources(namespace: Namespace) -> Namespace:
 
 
 def source_partitions(topic: str, partitions: int) -> int:
-    """Partitions of a topic: one for the control topic and the models, whose order matters, else the namespace's."""
-    return 1 if topic in ("pipeline.control", MODELS) else partitions
+    """Partitions of a topic: one where the order of all records matters, else the namespace's."""
+    return 1 if topic in ("pipeline.control", MODELS, ITEMS) else partitions

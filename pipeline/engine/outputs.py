@@ -92,6 +92,7 @@ def write(
         site.policy.currency if verdict.value else "",
         verdict.after_send,
         verdict.scores,
+        verdict.suggestions,
     )
     marks = (outcome, verdict.reason, kind, caused_at, at, due, verdict.after_send)
     decided = Output(DECISIONS, key, encode(decision), headers, *marks)
@@ -160,6 +161,7 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         verdict.scores,
         verdict.timing,
         verdict.propensity,
+        verdict.suggestions,
     )
     return Trigger(
         "1.0",

@@ -56,7 +56,7 @@ from pipeline.state.partition import (
     product_key,
 )
 from pipeline.triggers.contract import ENGINE_VERSION, Kind
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.verdict import SiteNow, Suggest, Verdict, no_suggestions
 
 MAX_KNOWN_PRODUCTS = 20_000
 """Products of a site kept decoded in memory."""
@@ -86,11 +86,22 @@ class Batch(NamedTuple):
 
 
 class PartitionEngine:
-    """Folds frames of one partition, in order. `load` reads a committed row; `wakes` are the stored `(due, person)`."""
+    """Folds frames of one partition, in order. `load` reads a committed row; `wakes` are the stored `(due, person)`.
 
-    def __init__(self, partition: int, load: Load, wakes: Iterable[tuple[int, str]], cache_bytes: int) -> None:
+    `suggest` answers from tables beside the log: what it says is told, and is no part of what the log determines.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        load: Load,
+        wakes: Iterable[tuple[int, str]],
+        cache_bytes: int,
+        suggest: Suggest = no_suggestions,
+    ) -> None:
         self._partition = partition
         self._load = load
+        self._suggest = suggest
         self._cache = Cache(cache_bytes)
         self._timers = Timers(wakes)
         stored = load(POSITION_KEY)
@@ -335,6 +346,7 @@ class PartitionEngine:
                 name,
                 self._models,
                 self._learner_of(name),
+                self._suggest,
             )
         return found
 

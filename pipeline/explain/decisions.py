@@ -5,12 +5,22 @@ from datetime import datetime
 
 import msgspec
 
-from pipeline.explain.reasons import CAUSES, KINDS, TIMINGS, reason_in_words, score_in_words, shown_in_words
+from pipeline.explain.reasons import (
+    CAUSES,
+    KINDS,
+    TIMINGS,
+    reason_in_words,
+    score_in_words,
+    shown_in_words,
+    suggestion_in_words,
+)
 from pipeline.explain.words import length, moment, money
 from pipeline.log.rows import CartRow, Click, OrderNews, OrderRow, PersonEvent
 from pipeline.triggers.contract import Action, Decision, Kind, Outcome, Reason, TriggerData
 
 _ACTIVITY = (Click, CartRow)
+_SUGGESTED = 3
+"""Suggestions that a sentence holds."""
 
 
 def decode_decision(value: bytes) -> Decision:
@@ -33,7 +43,7 @@ def tell_decision(decision: Decision, trigger: TriggerData | None, events: Seque
         return f"{head} was cancelled{late}: {reason}"
     if decision.kind is Kind.PERSONALIZATION:
         said = "" if decision.outcome is not Outcome.EMITTED else _shown(trigger)
-        return f"{name}: {said or f'{decision.outcome.value}, {reason}'}{_scored(decision)}"
+        return f"{name}: {said or f'{decision.outcome.value}, {reason}'}{_suggested(decision)}{_scored(decision)}"
     if not decision.due_at:
         return f"{head} never came due: {reason}"
     head += f" was due{_after_what(decision, events)}"
@@ -69,6 +79,15 @@ def _particulars(decision: Decision, trigger: TriggerData | None) -> str:
 def _scored(decision: Decision) -> str:
     """What the models said at that time."""
     return "".join(f"; {score_in_words(score)}" for score in decision.scores)
+
+
+def _suggested(decision: Decision) -> str:
+    """What the customer may look at next."""
+    if not decision.suggestions:
+        return ""
+    told = [suggestion_in_words(suggestion) for suggestion in decision.suggestions[:_SUGGESTED]]
+    more = len(decision.suggestions) - len(told)
+    return "; next perhaps " + "; ".join([*told, *([f"and {more} more"] if more else [])])
 
 
 def _shown(trigger: TriggerData | None) -> str:

@@ -17,6 +17,7 @@ _WIDTHS = {
     "place": 24,
     "outcome": 10,
     "scores": 24,
+    "next": 44,
 }
 """Characters of each column; what is longer is cut."""
 
@@ -40,6 +41,10 @@ class _Score(Struct, frozen=True):
     probability: float = 0.0
 
 
+class _Suggestion(Struct, frozen=True):
+    item_id: str = ""
+
+
 class _Data(Struct):
     """What is shown of a trigger or a decision; words that this release does not know are words all the same."""
 
@@ -57,6 +62,7 @@ class _Data(Struct):
     after_send: bool = False
     timing: str = ""
     scores: tuple[_Score, ...] = ()
+    suggestions: tuple[_Suggestion, ...] = ()
     outcome: str = ""
     at: str = ""
     value: int = 0
@@ -107,6 +113,7 @@ def trigger_line(value: bytes) -> str:
         _cut("channel", data.channel),
         f"until {until[11:] if same_day else until}" if until else "",
         _cut("scores", joined([data.timing, *(f"{score.head} {score.probability:.1%}" for score in data.scores)])),
+        _cut("next", f"next {', '.join(one.item_id for one in data.suggestions)}") if data.suggestions else "",
     )
 
 

@@ -1,6 +1,6 @@
 """The words for kinds of triggers and for reasons, wherever people read them."""
 
-from pipeline.triggers.contract import Action, Cause, Kind, Reason, Score, Timing
+from pipeline.triggers.contract import Action, Cause, Kind, Reason, Score, Suggestion, Timing, Why
 
 KINDS = {
     Kind.CART_ABANDONED: "cart reminder",
@@ -64,6 +64,20 @@ ACTIONS = {
     Action.EXIT_OFFER: "make an offer before they leave",
     Action.NONE: "leave the page as it is",
 }
+
+
+_WHYS = {
+    Why.OWN: "seen before",
+    Why.TOGETHER: "viewed with {}",
+    Why.ALIKE: "viewed in visits like this one",
+    Why.CATEGORY: "popular in {}",
+    Why.ALL: "popular in the shop",
+}
+
+
+def suggestion_in_words(suggestion: Suggestion) -> str:
+    """An item that the person may look at next, and why."""
+    return f"{suggestion.item_id}, {_WHYS[suggestion.why].format(suggestion.of)}"
 
 
 def score_in_words(score: Score) -> str:

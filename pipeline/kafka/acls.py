@@ -10,11 +10,13 @@ from pipeline.config.namespace import (
     ECHO,
     EXAMPLES,
     HISTORY,
+    ITEMS,
     LOG,
     MODELS,
     OUTPUTS,
     REJECTS,
     SOURCES,
+    TOUCHES,
     TRIGGER_KINDS,
     trigger_topic,
 )
@@ -101,17 +103,20 @@ def grants(namespace: str, process: Process) -> list[Grant]:
             ]
         case Process.WORKER:
             return [
-                *(topic(name, read) for name in (CONTROL, LOG)),
+                *(topic(name, read) for name in (CONTROL, LOG, ITEMS)),
                 topic(CHANGELOG, read, write),
-                *(topic(name, write) for name in (*OUTPUTS, EXAMPLES, REJECTS)),
+                *(topic(name, write) for name in (*OUTPUTS, EXAMPLES, TOUCHES, REJECTS)),
                 group("worker", read),
                 Grant(Resource.TRANSACTIONAL_ID, f"{namespace}-worker-", (write,), prefixed=True),
             ]
         case Process.LEARNER:
             return [
-                *(topic(name, read) for name in (CONTROL, EXAMPLES)),
-                topic(MODELS, read, write),
-                Grant(Resource.TRANSACTIONAL_ID, f"{namespace}-learner", (write,)),
+                *(topic(name, read) for name in (CONTROL, EXAMPLES, TOUCHES)),
+                *(topic(name, read, write) for name in (MODELS, ITEMS)),
+                *(
+                    Grant(Resource.TRANSACTIONAL_ID, f"{namespace}-{part}", (write,))
+                    for part in ("learner", "learner-items")
+                ),
             ]
         case Process.SERVE:
             return [*(topic(name, read) for name in (CONTROL, CHANGELOG, *triggers)), group("serve", read)]

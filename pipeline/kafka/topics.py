@@ -24,6 +24,8 @@ NAMESPACE_KEY = b"namespace"
 HOUR_MS = 3_600_000
 CHANGELOG_DELETE_RETENTION_MS = 24 * HOUR_MS
 """How long a deletion can be read from the changelog: a local copy older than half of it may have missed one."""
+TOUCHES_RETENTION_MS = 24 * HOUR_MS
+"""At most, in every mode: touches are no evidence of anything, and are in the tables within seconds."""
 SOURCE_MESSAGE_BYTES = 12 * 1024 * 1024
 """Larger than any event we take, so that one that is too large reaches ingest and is refused in `rejects`, with why."""
 MESSAGE_BYTES = 2 * 1024 * 1024
@@ -53,6 +55,7 @@ class Applied:
 def plan(namespace: Namespace, topics: TopicSettings) -> list[TopicSpec]:
     """Every topic of the namespace, sources first."""
     retention = int(topics.retention) if namespace.mode is Mode.LIVE else -1
+    touches_retention = min(int(topics.retention), TOUCHES_RETENTION_MS)
     deleted = {"cleanup.policy": "delete", "retention.ms": str(retention)}
     compacted = {"cleanup.policy": "compact"}
     rolling = compacted | {"segment.bytes": str(64 * 1024 * 1024), "max.compaction.lag.ms": str(24 * HOUR_MS)}
@@ -79,6 +82,8 @@ def plan(namespace: Namespace, topics: TopicSettings) -> list[TopicSpec]:
         spec(names.LOG, deleted, MESSAGE_BYTES),
         spec(names.CHANGELOG, changelog, MESSAGE_BYTES),
         spec(names.EXAMPLES, deleted, MESSAGE_BYTES),
+        spec(names.TOUCHES, deleted | {"retention.ms": str(touches_retention)}, MESSAGE_BYTES),
+        spec(names.ITEMS, rolling, MESSAGE_BYTES),
         *(spec(output, deleted, MESSAGE_BYTES) for output in names.OUTPUTS),
         spec(names.REJECTS, deleted, MESSAGE_BYTES),
         spec(names.ECHO, deleted, MESSAGE_BYTES),

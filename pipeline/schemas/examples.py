@@ -21,10 +21,12 @@ from pipeline.triggers.contract import (
     Outcome,
     Reason,
     Score,
+    Suggestion,
     Timing,
     Trigger,
     TriggerData,
     TriggerItem,
+    Why,
     trigger_id,
 )
 
@@ -283,6 +285,11 @@ SHOWN = _message(
         device="mobile",
         moment=Moment("consideration", "empty", "shoes", "Alpina"),
         action=Action.RECOMMEND,
+        suggestions=(
+            Suggestion("sku-boots-42", Why.OWN),
+            Suggestion("sku-insoles", Why.TOGETHER, "sku-socks"),
+            Suggestion("sku-wax", Why.CATEGORY, "shoes"),
+        ),
     ),
 )
 """The customer has liked the socks, too: what is worth showing has changed."""

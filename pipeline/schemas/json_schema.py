@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from pipeline.events.envelope import Event
 from pipeline.log.rejects import RejectReason
-from pipeline.triggers.contract import Kind, Outcome, Reason
+from pipeline.triggers.contract import Kind, Outcome, Reason, Why
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
 
-_OPEN = frozenset(enum.__name__ for enum in (Kind, Outcome, Reason, RejectReason))
+_OPEN = frozenset(enum.__name__ for enum in (Kind, Outcome, Reason, RejectReason, Why))
 """Enumerations that may grow without a new version: consumers take values that they do not know."""
 
 _NAMES_A_PERSON = [{"required": ["customer_id"]}, {"required": ["anonymous_id"]}]

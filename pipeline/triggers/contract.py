@@ -126,6 +126,29 @@ class Moment(Struct, frozen=True, omit_defaults=True):
     """Band of the intent to buy: low, medium or high; empty while nothing has been learned."""
 
 
+class Why(StrEnum):
+    """Which table suggests an item. Consumers ignore values that they do not know."""
+
+    OWN = "own"
+    """The person touched it before."""
+    TOGETHER = "together"
+    """Viewed in one visit with the item that `of` names."""
+    ALIKE = "alike"
+    """Viewed in visits that are like this one."""
+    CATEGORY = "category"
+    """Popular in the category that `of` names."""
+    ALL = "all"
+    """Popular in the shop."""
+
+
+class Suggestion(Struct, frozen=True, omit_defaults=True):
+    """An item that the person may look at next; `why` is what counted most, `of` the item or category it goes by."""
+
+    item_id: str
+    why: Why
+    of: str = ""
+
+
 class TriggerItem(Struct, frozen=True, omit_defaults=True):
     """A line of the cart. Prices in minor units of `currency`; `price_now` where the catalogue knows it."""
 
@@ -177,6 +200,8 @@ class TriggerData(Struct, frozen=True, omit_defaults=True):
     """Of a cart or a win-back: what set its time."""
     propensity: float | None = None
     """Of a learned time: the chance with which just this was chosen, as some wait longer so that more is learned."""
+    suggestions: tuple[Suggestion, ...] = ()
+    """Of a personalization: what the person may look at next, the best first; none where nothing is known of items."""
 
 
 class Trigger(Struct, frozen=True, omit_defaults=True):
@@ -221,6 +246,8 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     currency: str = ""
     after_send: bool = False
     scores: tuple[Score, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    """As in the trigger: what was shown, not what made it so. No outcome and no state depends on it."""
 
 
 def trigger_id(site: str, kind: Kind, episode: str, step: int) -> str:

@@ -23,7 +23,15 @@ from pipeline.state.customer import NEVER, Customer, wake_by
 from pipeline.state.shown import Shown, Standing, Told, Waiting
 from pipeline.triggers.contract import Kind, Outcome, Reason
 from pipeline.triggers.personalization_gates import REASONS, Refusal, permitted, refusal_of
-from pipeline.triggers.personalization_moment import PROMPTS, SEARCHES, moment_of, standing_of, unhurried, urgent
+from pipeline.triggers.personalization_moment import (
+    PROMPTS,
+    SEARCHES,
+    moment_of,
+    standing_of,
+    suggested,
+    unhurried,
+    urgent,
+)
 from pipeline.triggers.scored import intent_said
 from pipeline.triggers.verdict import SiteNow, Verdict
 
@@ -177,6 +185,7 @@ def _judge(customer: Customer, person: str, episode: str, at: int, site: SiteNow
             moment=moment,
             action=action,
             scores=intent_said(customer, at, site),
+            suggestions=suggested(customer, site),
         )
     ]
 

@@ -1,15 +1,18 @@
 """Where a person stands, as live personalization sees it, and what is to be done on site."""
 
+from collections.abc import Callable
+
 from pipeline.config.durations import DAY
 from pipeline.events.customer import Channel, Purpose
 from pipeline.log.persons import ids_of
+from pipeline.log.rows import ProductRow
 from pipeline.policy.permission import allowed
 from pipeline.profile.funnel import Stage, stage_at
 from pipeline.profile.tastes import first, top
 from pipeline.state.customer import Customer
 from pipeline.state.shown import Standing, Told
-from pipeline.triggers.cart_content import filled
-from pipeline.triggers.contract import Action, Moment
+from pipeline.triggers.cart_content import active, filled, present
+from pipeline.triggers.contract import Action, Moment, Suggestion
 from pipeline.triggers.scored import BANDS, band_of
 from pipeline.triggers.verdict import SiteNow
 
@@ -37,14 +40,25 @@ def standing_of(customer: Customer, last: Standing, at: int, site: SiteNow) -> S
     tastes, band = customer.tastes, band_of(customer, last.band, at, site)
     if tastes is None:
         return Standing(stage, "", "", in_cart, (), (), band)
-    product_of = site.product
+    category, brand = first(tastes.categories, last.category), first(tastes.brands, last.brand)
+    items = top(tastes.items, last.items, PLACES, _sellable(site.product))
+    return Standing(stage, category, brand, in_cart, (), items, band)
 
+
+def suggested(customer: Customer, site: SiteNow) -> tuple[Suggestion, ...]:
+    """What a person may look at next, other than what is in the cart. Nothing else goes by it."""
+    sellable = _sellable(site.product)
+    in_cart = {line.sku for line in active(present(customer.cart))}
+    touched = {} if customer.tastes is None else customer.tastes.items
+    return site.suggest(site.name, touched, lambda sku: sku not in in_cart and sellable(sku))
+
+
+def _sellable(product_of: Callable[[str], ProductRow | None]) -> Callable[[str], bool]:
     def sellable(sku: str) -> bool:
         product = product_of(sku)
         return product is None or (product.stock != 0 and not product.restricted)
 
-    category, brand = first(tastes.categories, last.category), first(tastes.brands, last.brand)
-    return Standing(stage, category, brand, in_cart, (), top(tastes.items, last.items, PLACES, sellable), band)
+    return sellable
 
 
 def moment_of(standing: Standing) -> Moment:

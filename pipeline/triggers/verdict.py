@@ -9,7 +9,15 @@ from pipeline.heads.labelled import Labelled
 from pipeline.log.rows import ProductRow
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.cart import CartLine
-from pipeline.triggers.contract import Action, Cause, Kind, Moment, Outcome, Reason, Score, Timing
+from pipeline.triggers.contract import Action, Cause, Kind, Moment, Outcome, Reason, Score, Suggestion, Timing
+
+Suggest = Callable[[str, Mapping[str, int], Callable[[str], bool]], tuple[Suggestion, ...]]
+"""Of a site, for somebody who touched these items (scores, the last one last): what may be shown, the best first."""
+
+
+def no_suggestions(_site: str, _recent: Mapping[str, int], _may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
+    """Of tables that are not there."""
+    return ()
 
 
 class SiteNow(Struct, frozen=True):
@@ -22,6 +30,8 @@ class SiteNow(Struct, frozen=True):
 
     `models` are the snapshots to score with, by head: for one that is not there nothing has been learned yet, and rules
     hold. `learn(head, labelled)` hands over a prediction whose label is known. `name` is the site's.
+
+    `suggest` answers from tables that are no function of the log: nothing may be decided by it, nor kept in state.
     """
 
     clock: int
@@ -34,6 +44,7 @@ class SiteNow(Struct, frozen=True):
     name: str = ""
     models: Mapping[str, Scorer] = {}
     learn: Callable[[str, Labelled], None] = lambda _head, _labelled: None
+    suggest: Suggest = no_suggestions
 
 
 class Verdict(Struct, frozen=True, gc=False):
@@ -58,3 +69,4 @@ class Verdict(Struct, frozen=True, gc=False):
     scores: tuple[Score, ...] = ()
     timing: Timing | None = None
     propensity: float | None = None
+    suggestions: tuple[Suggestion, ...] = ()

@@ -52,27 +52,29 @@ async def send(settings: Settings, topic: str, value: bytes, key: bytes | None =
 
 
 def test_the_plan_has_every_topic_of_the_namespace_under_its_prefix() -> None:
-    wanted = [*SOURCES, "pipeline.log", "pipeline.changelog", "pipeline.examples", *OUTPUTS, "rejects", "echo"]
+    ours = ("log", "changelog", "examples", "touches", "items")
+    wanted = [*SOURCES, *(f"pipeline.{name}" for name in ours), *OUTPUTS, "rejects", "echo"]
     assert sorted(planned()) == sorted(f"shop-a.{name}" for name in wanted)
 
 
-def test_every_topic_has_the_partitions_of_the_namespace_but_control_topic_and_models_have_one() -> None:
+def test_every_topic_has_the_partitions_of_the_namespace_but_where_the_order_of_all_matters_it_has_one() -> None:
     partitions = {name: spec.partitions for name, spec in planned(partitions=6).items()}
-    assert partitions.pop("shop-a.pipeline.control") == 1
-    assert partitions.pop("shop-a.pipeline.models") == 1
+    assert [partitions.pop(f"shop-a.pipeline.{name}") for name in ("control", "models", "items")] == [1, 1, 1]
     assert set(partitions.values()) == {6}
 
 
 def test_what_is_looked_up_by_key_is_compacted_and_what_is_a_stream_is_deleted() -> None:
     compacted = {name for name, spec in planned().items() if spec.configs["cleanup.policy"] == "compact"}
-    names = ("pipeline.changelog", "pipeline.control", "pipeline.models", "shop.catalog")
+    names = ("pipeline.changelog", "pipeline.control", "pipeline.items", "pipeline.models", "shop.catalog")
     assert compacted == {f"shop-a.{name}" for name in names}
 
 
 def test_a_live_namespace_keeps_streams_for_the_retention_but_history_and_the_other_modes_for_ever() -> None:
     def kept(mode: Mode) -> dict[str, str]:
         configs = {name: spec.configs for name, spec in planned(mode).items()}
-        return {name: found["retention.ms"] for name, found in configs.items() if "retention.ms" in found}
+        found = {name: own["retention.ms"] for name, own in configs.items() if "retention.ms" in own}
+        assert found.pop("shop-a.pipeline.touches") == str(DAY_MS)
+        return found
 
     live = kept(Mode.LIVE)
     assert live.pop("shop-a.shop.history") == "-1"

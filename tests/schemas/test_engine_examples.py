@@ -63,6 +63,7 @@ SHOWN = Verdict(
     lines=(replace(LINE, price=-1), SOCKS),
     moment=Moment("consideration", "empty", "shoes", "Alpina"),
     action=Action.RECOMMEND,
+    suggestions=examples.SHOWN.data.suggestions,
 )
 
 WON_BACK = Verdict(
