@@ -1,0 +1,93 @@
+"""The rows as a worker holds them: bytes by key, decoded when they are asked for; and what they suggest.
+
+Bounded in bytes: over the limit the row that was put longest ago goes. A row that cannot be read is taken out and
+counted when it is met, and the query goes on without it.
+"""
+
+from collections import OrderedDict
+
+from pipeline.next_item.fusion import May, Suggestion, suggest
+from pipeline.next_item.rows import CategoryRow, ItemRow, RowError, RowKind, decode_category, decode_item, encode_key
+
+MOST_BYTES = 256 * 1024 * 1024
+"""Keys and values of all rows; what Python needs to hold them is about 150 bytes a row more."""
+
+MOST_DECODED = 2_000
+"""Rows that are kept decoded, some 15 KB each."""
+
+_ITEM, _CATEGORY = RowKind.ITEM, RowKind.CATEGORY
+
+
+class Shelf:
+    """Rows by key. `damaged` counts rows that could not be read, `dropped` those that went for want of room."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES, most_decoded: int = MOST_DECODED) -> None:
+        self.size = 0
+        """Bytes of keys and values."""
+        self.damaged = 0
+        self.dropped = 0
+        self._most_bytes = most_bytes
+        self._most_decoded = most_decoded
+        self._rows: OrderedDict[bytes, bytes] = OrderedDict()
+        self._items: dict[bytes, ItemRow] = {}
+        self._categories: dict[bytes, CategoryRow] = {}
+
+    def __len__(self) -> int:
+        """Rows that are held."""
+        return len(self._rows)
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """Hold a row in place of the one before; None takes it out."""
+        self._take_out(key)
+        if value is None:
+            return
+        self._rows[key] = value
+        self.size += len(key) + len(value)
+        while self.size > self._most_bytes:
+            self._take_out(next(iter(self._rows)))
+            self.dropped += 1
+
+    def suggest(self, site: str, recent: dict[str, int], k: int, may: May) -> tuple[Suggestion, ...]:
+        """The best `k` items for whoever touched `recent` (scores, the newest last), or fewer, the best first.
+
+        Never the newest of `recent`, nor one that `may` refuses. Without recent items what is popular.
+        """
+        return suggest(self, site, recent, k, may)
+
+    def item(self, site: str, name: str) -> ItemRow | None:
+        """What is known of an item."""
+        key = encode_key(site, _ITEM, name)
+        if (row := self._items.get(key)) is None and (value := self._rows.get(key)) is not None:
+            try:
+                row = decode_item(value)
+            except RowError:
+                self._refuse(key)
+                return None
+            if len(self._items) >= self._most_decoded:
+                del self._items[next(iter(self._items))]
+            self._items[key] = row
+        return row
+
+    def category(self, site: str, name: str) -> CategoryRow | None:
+        """What is popular in a category, "" for all."""
+        key = encode_key(site, _CATEGORY, name)
+        if (row := self._categories.get(key)) is None and (value := self._rows.get(key)) is not None:
+            try:
+                row = decode_category(value)
+            except RowError:
+                self._refuse(key)
+                return None
+            if len(self._categories) >= self._most_decoded:
+                del self._categories[next(iter(self._categories))]
+            self._categories[key] = row
+        return row
+
+    def _refuse(self, key: bytes) -> None:
+        self._take_out(key)
+        self.damaged += 1
+
+    def _take_out(self, key: bytes) -> None:
+        if (value := self._rows.pop(key, None)) is not None:
+            self.size -= len(key) + len(value)
+            self._items.pop(key, None)
+            self._categories.pop(key, None)

@@ -1,0 +1,64 @@
+"""A touch of a product, as the engine hands it over: what, after what, when; by whom it does not say.
+
+Nothing names the person or the session: `before` are the earlier products of the same visit, and that is all of it that
+is learned from. Stored as one byte for the version of the format, then MessagePack of plain arrays.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.heads import intent
+
+FORMAT = 1
+"""Stored in the first byte of a record. A change of the layout or of what a number means takes the next number."""
+
+MAX_BEFORE = 7
+"""Earlier items of a visit that a touch carries."""
+
+
+class TouchError(Exception):
+    """Bytes that are no touches of this version."""
+
+
+class Touch(Struct, frozen=True, array_like=True, gc=False):
+    """An item of a site that was touched at `at`, epoch milliseconds.
+
+    The `category` is "" where it is unknown; `weight` is that of the affinities (viewed 1, wished 3, put into the cart
+    4). `before` are the other items that were touched earlier in this visit, the last first, each once, at most
+    MAX_BEFORE.
+    """
+
+    site: str
+    item: str
+    category: str
+    weight: int
+    before: tuple[str, ...]
+    at: int
+
+
+def before(items: dict[str, int], item: str, visit: intent.Memory) -> tuple[str, ...]:
+    """What was touched in this visit before `item`, the last first, of a person's `items` (the newest last)."""
+    others = (other for other in intent.of_session(visit, reversed(items)) if other != item)
+    return tuple(islice(others, MAX_BEFORE))
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[Touch, ...])
+
+
+def encode_touches(touches: Sequence[Touch]) -> bytes:
+    """The touches as one record."""
+    return bytes([FORMAT]) + _encoder.encode(touches)
+
+
+def decode_touches(data: bytes) -> tuple[Touch, ...]:
+    """Read a record. Raises TouchError for bytes of another version, or damaged ones."""
+    if data[:1] != bytes([FORMAT]):
+        raise TouchError(f"touches of format {data[0] if data else 'none'}, this version reads {FORMAT}")
+    try:
+        return _decoder.decode(memoryview(data)[1:])
+    except msgspec.DecodeError as error:
+        raise TouchError(f"damaged touches: {error}") from error
