@@ -33,6 +33,9 @@ AUTHORIZATION_ERRORS = (
     ClusterAuthorizationFailedError,
 )
 ANSWER_TIMEOUT_MS = 10_000
+FETCH_WAIT_MS = 20
+"""Longest that a broker holds back the answer to a reader at the end of what there is; whatever the reader asks next,
+offsets or another partition, waits behind that answer."""
 STOP_PATIENCE = 0.1
 """Seconds given to a consumer that stops, before its fetcher is cancelled once more."""
 
@@ -162,6 +165,7 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         max_partition_fetch_bytes=16 * 1024 * 1024,
     )
     with kafka_errors(settings):
