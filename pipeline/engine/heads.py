@@ -1,11 +1,13 @@
-"""What the heads learn of a person from one event, what they say of it, and the labels that time makes known."""
+"""What is learned of a person from one event, what the heads say of it, and the labels that time makes known."""
 
 from msgspec.structs import replace
 
+from pipeline.engine.touches import hand_over
 from pipeline.heads import cart, intent, reorder
 from pipeline.log.rows import CartOp, CartRow, Click, ClickKind, MessageRow, OrderNews, OrderRow, PersonEvent, Report
 from pipeline.profile.days import day_of, start_of
 from pipeline.profile.money import in_base_currency
+from pipeline.profile.tastes import CARTED, VIEWED, WISHED
 from pipeline.scoring.hazard import MINUTE
 from pipeline.state.customer import Customer, wake_by
 from pipeline.state.heads import MAX_DUE, Heads
@@ -33,7 +35,8 @@ _NOTHING = Heads()
 def take(customer: Customer, event: PersonEvent, site: SiteNow) -> None:
     """Take an event that the profile has taken, of a person of whom a profile may be kept.
 
-    What is predicted of it is scored with the models of now, and kept until its label is known.
+    What is predicted of it is scored with the models of now, and kept until its label is known. Products that it
+    touches are handed over.
     """
     if type(event) is Click:
         _click(customer, event, site)
@@ -111,6 +114,8 @@ def _click(customer: Customer, event: Click, site: SiteNow) -> None:
     else:
         return
     carts = heads.cart
+    if lines and kind != _VIEW_CATEGORY and kind != _SEARCH:
+        hand_over(customer, memory.session, lines, VIEWED if kind == _VIEW_ITEM else WISHED, at, site)
     if carts is not None:
         carts = cart.viewed(carts, at, lines[0].sku if lines else "")
     memory = _asked(customer, memory, event.id, at, site)
@@ -123,6 +128,7 @@ def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
     memory, carts = heads.intent or intent.Memory(), heads.cart or cart.Memory()
     if op == _ADD and event.lines:
         memory = intent.carted(memory, at, event.lines[0].sku, event.lines[0].category)
+        hand_over(customer, memory.session, event.lines, CARTED, at, site)
     elif op == _CHECKOUT:
         memory = intent.checked_out(memory, at)
     else:

@@ -36,6 +36,7 @@ from pipeline.log.rows import (
     Row,
     SourceResetRow,
 )
+from pipeline.next_item.touch import Touch
 from pipeline.scoring.example import encode_example
 from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.snapshot import SnapshotError
@@ -70,7 +71,8 @@ NO_SOURCE = -1
 class Batch(NamedTuple):
     """What one transaction holds. `rows` are those of the changelog, the position last; it moves with all the rest.
 
-    `examples` are predictions whose label is known, by the id of the prediction, for the learner.
+    `examples` are predictions whose label is known, by the id of the prediction, for the learner. `touches` are of
+    products, for the tables of the next item.
     `discarded` counts by source id and reason, NO_SOURCE where time was the cause; `messages` the reports of senders
     by channel and Report. `effective` is False where nothing but the position and the clock moved.
     """
@@ -78,6 +80,7 @@ class Batch(NamedTuple):
     rows: list[tuple[bytes, bytes]]
     outputs: list[Output]
     examples: list[tuple[str, bytes]]
+    touches: list[Touch]
     rejects: list[Reject]
     discarded: Counter[tuple[int, str]]
     messages: Counter[tuple[str, int]]
@@ -126,6 +129,7 @@ class PartitionEngine:
         self._discarded: Counter[tuple[int, str]] = Counter()
         self._messages: Counter[tuple[str, int]] = Counter()
         self._examples: list[tuple[str, bytes]] = []
+        self._touches: list[Touch] = []
         self._events = 0
         self._models: dict[str, Scorer] = {}
         for head in SPECS:
@@ -170,7 +174,9 @@ class PartitionEngine:
         rows.append((CLOCK_KEY, encode(self.clock)))
         rows.append((POSITION_KEY, encode(self.position)))
         counts = self._discarded, self._messages
-        batch = Batch(rows, self._outputs, self._examples, self._rejects, *counts, self._events, effective)
+        touches = self._touches.copy()
+        batch = Batch(rows, self._outputs, self._examples, touches, self._rejects, *counts, self._events, effective)
+        self._touches.clear()  # the same list: sites have its `append`
         self._dirty, self._reserved, self._outputs, self._examples, self._rejects = {}, {}, [], [], []
         self._discarded, self._messages, self._events = Counter(), Counter(), 0
         return batch
@@ -226,7 +232,7 @@ class PartitionEngine:
 
         Returns the customer as stored, empty where it was not worked out.
         """
-        event, known = row.event, len(self._examples)
+        event, known, touched = row.event, len(self._examples), len(self._touches)
         try:
             folded = fold(customer, person, event, site)  # type: ignore[arg-type]  # rows with a person hold these
             if isinstance(folded, str):
@@ -241,11 +247,11 @@ class PartitionEngine:
                 self._outputs += self._write(person, customer, folded, site, row.ts)
         except RefusedError as error:
             self._reject(row, error.reason, str(error))
-            del self._examples[known:]
+            del self._examples[known:], self._touches[touched:]
             return None
         except Exception as error:  # noqa: BLE001  # the stream goes on, the event is kept in rejects
             self._reject(row, RejectReason.FOLD_ERROR, f"{type(error).__name__} in the fold of {type(event).__name__}")
-            del self._examples[known:]
+            del self._examples[known:], self._touches[touched:]
             return None
         if type(event) is MessageRow:
             self._messages[event.channel, event.report] += 1
@@ -347,6 +353,7 @@ class PartitionEngine:
                 self._models,
                 self._learner_of(name),
                 self._suggest,
+                self._touches.append,
             )
         return found
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from pipeline.config.policy import SitePolicy
 from pipeline.heads.labelled import Labelled
 from pipeline.log.rows import ProductRow
+from pipeline.next_item.touch import Touch
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.cart import CartLine
 from pipeline.triggers.contract import Action, Cause, Kind, Moment, Outcome, Reason, Score, Suggestion, Timing
@@ -32,6 +33,7 @@ class SiteNow(Struct, frozen=True):
     hold. `learn(head, labelled)` hands over a prediction whose label is known. `name` is the site's.
 
     `suggest` answers from tables that are no function of the log: nothing may be decided by it, nor kept in state.
+    `touch` hands over a touch of a product for those tables.
     """
 
     clock: int
@@ -45,6 +47,7 @@ class SiteNow(Struct, frozen=True):
     models: Mapping[str, Scorer] = {}
     learn: Callable[[str, Labelled], None] = lambda _head, _labelled: None
     suggest: Suggest = no_suggestions
+    touch: Callable[[Touch], None] = lambda _touch: None
 
 
 class Verdict(Struct, frozen=True, gc=False):

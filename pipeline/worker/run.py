@@ -9,7 +9,7 @@ import faust
 from prometheus_client import CollectorRegistry
 
 from pipeline.config.errors import ConfigError
-from pipeline.config.namespace import CHANGELOG, EXAMPLES, LOG, OUTPUTS, REJECTS, Namespace
+from pipeline.config.namespace import CHANGELOG, EXAMPLES, LOG, OUTPUTS, REJECTS, TOUCHES, Namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.acls import Process
 from pipeline.kafka.clients import AUTHORIZATION_ERRORS, forbidden
@@ -67,5 +67,5 @@ def _turn(loop: asyncio.AbstractEventLoop, health: Health) -> None:
 async def _namespace(settings: Settings) -> Namespace:
     await require(settings, Process.WORKER)
     namespace = await read_namespace(settings)
-    await require_topics(settings, namespace, (LOG, CHANGELOG, EXAMPLES, *OUTPUTS, REJECTS))
+    await require_topics(settings, namespace, (LOG, CHANGELOG, EXAMPLES, TOUCHES, *OUTPUTS, REJECTS))
     return namespace

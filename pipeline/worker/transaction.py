@@ -1,20 +1,23 @@
 """One transaction of one partition: outputs, changed rows and the position commit as a whole or not at all."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation
 
-from pipeline.config.namespace import CHANGELOG, EXAMPLES, REJECTS, Namespace
+from pipeline.config.namespace import CHANGELOG, EXAMPLES, REJECTS, TOUCHES, Namespace
 from pipeline.config.settings import Settings
 from pipeline.engine.partition import Batch
 from pipeline.log import rejects
+from pipeline.next_item.touch import Touch, encode_touches
 
 Entry = tuple[bytes, bytes, list[tuple[str, bytes]]]
 
 MAX_BATCH = 1024 * 1024
+TOUCHES_OF_A_RECORD = 200
+"""Some 16 KB, and of the longest ids that an event may have not much over 1 MB: the topic takes 2."""
 MAX_REQUEST = 4 * 1024 * 1024
 
 
@@ -46,6 +49,7 @@ async def commit(producer: Any, namespace: Namespace, partition: int, batch: Bat
         key = rejects.reject_key(reject.topic, reject.partition, reject.offset)
         by_topic.setdefault(REJECTS, []).append((key, rejects.encode(reject), []))
     by_topic[EXAMPLES] = [(name.encode(), value, []) for name, value in batch.examples]
+    by_topic[TOUCHES] = [(b"", value, []) for value in _records(batch.touches)]
     by_topic[CHANGELOG] = [(key, value, []) for key, value in batch.rows]
     try:
         for topic, entries in by_topic.items():
@@ -59,6 +63,12 @@ async def commit(producer: Any, namespace: Namespace, partition: int, batch: Bat
     await asyncio.gather(*sends)
     await producer.commit_transaction()
     return int(sends[-1].result().offset)
+
+
+def _records(touches: Sequence[Touch]) -> Iterator[bytes]:
+    """Few records: of one by itself Kafka would store more frame than touch."""
+    for first in range(0, len(touches), TOUCHES_OF_A_RECORD):
+        yield encode_touches(touches[first : first + TOUCHES_OF_A_RECORD])
 
 
 def _batches(producer: Any, entries: Iterable[Entry]) -> Iterator[Any]:

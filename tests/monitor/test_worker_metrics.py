@@ -43,7 +43,7 @@ def ago(seconds: float, orders: float | None = None) -> Clock:
 
 
 def batch(*outputs: Output, discarded: dict[tuple[int, str], int] | None = None) -> Batch:
-    return Batch([], list(outputs), [], [], Counter(discarded or {}), Counter({("email", Report.SENT): 2}), 0, True)
+    return Batch([], list(outputs), [], [], [], Counter(discarded or {}), Counter({("email", Report.SENT): 2}), 0, True)
 
 
 def output(outcome: Outcome, reason: Reason, topic: str = trigger_topic(KIND), **times: int | bool) -> Output:

@@ -1,0 +1,157 @@
+"""What the engine hands over of a touched product, and what a personalization then suggests. Times are minutes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from pipeline.config.policy import PermissionPolicy
+from pipeline.engine.partition import Batch, PartitionEngine
+from pipeline.events.customer import Basis, Purpose
+from pipeline.log.rows import CartOp, Click, ClickKind, ConsentRow
+from pipeline.next_item.touch import MAX_BEFORE, Touch, encode_touches
+from pipeline.triggers.contract import Kind, Suggestion, Why
+from tests.engine.shop import ANN, Shop, add, at, cart, click, identity, line, order, product, site_policy
+
+ONSITE = PermissionPolicy(without_record=dict.fromkeys(Purpose, Basis.LEGITIMATE_INTEREST))
+
+
+class TouchedShop(Shop):
+    """A shop whose touches are kept."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        self.touches: list[Touch] = []
+        super().__init__(*args, **more)
+
+    def commit(self) -> Batch:
+        batch = super().commit()
+        self.touches += batch.touches
+        return batch
+
+
+class SuggestingShop(Shop):
+    """A shop whose personalizations suggest, of what is given, all that may be shown."""
+
+    def __init__(self, *items: str) -> None:
+        self.items = items
+        self.asked: list[list[str]] = []
+        super().__init__(site_policy(permission=ONSITE), kind=Kind.PERSONALIZATION)
+
+    def suggest(self, site: str, recent: Mapping[str, int], may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
+        assert site == "s"
+        self.asked.append(list(recent))
+        return tuple(Suggestion(item, Why.ALL) for item in self.items if may(item))
+
+    def reopen(self) -> None:
+        super().reopen()
+        self.engine = PartitionEngine(0, self.store.get, [], 100_000, self.suggest)
+
+
+def view(minute: float, sku: str, category: str = "shoes") -> Click:
+    return click(minute, kind=int(ClickKind.VIEW_ITEM), lines=(line(sku, 1, 1_000, category),))
+
+
+# -- touches
+
+
+def test_a_touch_tells_the_product_after_those_of_the_visit_the_last_first() -> None:
+    shop = TouchedShop()
+    shop.tell(view(0, "a"), view(1, "b"), add(2, "c", category="socks"), view(3, "a"))
+    assert shop.touches == [
+        Touch("s", "a", "shoes", 1, (), at(0)),
+        Touch("s", "b", "shoes", 1, ("a",), at(1)),
+        Touch("s", "c", "socks", 4, ("b", "a"), at(2)),
+        Touch("s", "a", "shoes", 1, ("c", "b"), at(3)),
+    ]
+
+
+def test_what_was_touched_in_an_earlier_visit_is_not_before_it() -> None:
+    shop = TouchedShop()
+    shop.tell(view(0, "a"), view(1, "b"), view(40, "c"), view(41, "d"))
+    assert [touch.before for touch in shop.touches] == [(), ("a",), (), ("c",)]
+
+
+def test_no_more_stands_before_a_touch_than_the_format_says() -> None:
+    shop = TouchedShop()
+    shop.tell(*[view(minute, f"item-{minute}") for minute in range(12)])
+    last = shop.touches[-1].before
+    assert last[:3] == ("item-10", "item-9", "item-8")
+    assert len(last) <= MAX_BEFORE
+
+
+def test_the_products_of_one_event_stand_before_each_other() -> None:
+    shop = TouchedShop()
+    shop.tell(view(0, "a"), cart(1, CartOp.ADD, line("b"), line("c")))
+    assert {touch.item: set(touch.before) for touch in shop.touches} == {"a": set(), "b": {"a", "c"}, "c": {"a", "b"}}
+
+
+def test_a_category_that_the_event_does_not_say_is_that_of_the_catalogue() -> None:
+    shop = TouchedShop()
+    shop.broadcast(replace(product("a"), category="boots"))
+    shop.tell(view(0, "a", ""), view(1, "b", ""))
+    assert [touch.category for touch in shop.touches] == ["boots", ""]
+
+
+def test_a_touch_names_neither_the_person_nor_an_event() -> None:
+    shop = TouchedShop()
+    events = [view(0, "a"), view(1, "b")]
+    shop.tell(*events)
+    record = encode_touches(shop.touches)
+    assert shop.touches
+    assert all(name not in record for name in (b"ann", ANN.encode(), *[event.id.encode() for event in events]))
+
+
+@pytest.mark.parametrize("minute", [0, 5])
+def test_who_objects_to_a_profile_hands_over_nothing_from_then_on(minute: float) -> None:
+    shop = TouchedShop()
+    shop.tell(view(-2, "a"), ConsentRow(identity(None), at(minute), "profile", "", granted=False, basis="consent"))
+    before = len(shop.touches)
+    assert before == 1
+    shop.tell(view(minute + 1, "b"))
+    assert len(shop.touches) == before
+
+
+def test_an_event_that_is_not_used_hands_over_nothing() -> None:
+    shop = TouchedShop()
+    seen = view(0, "a")
+    shop.tell(seen, seen)
+    assert len(shop.touches) == 1
+    assert shop.discarded["duplicate"] == 1
+
+
+# -- suggestions
+
+
+def test_a_personalization_suggests_and_its_decision_says_the_same() -> None:
+    shop = SuggestingShop("x", "y")
+    shop.tell(view(0, "a"), view(1, "b"))
+    (trigger,) = shop.triggers()
+    (decision,) = shop.decisions()
+    wanted = [{"item_id": "x", "why": "all"}, {"item_id": "y", "why": "all"}]
+    assert trigger["data"]["suggestions"] == decision["suggestions"] == wanted
+    assert shop.asked == [["a", "b"]]
+
+
+def test_what_is_out_of_stock_restricted_or_in_the_cart_is_not_suggested() -> None:
+    shop = SuggestingShop("gone", "adult", "carted", "new")
+    shop.broadcast(product("gone", stock=0))
+    shop.broadcast(product("adult", restricted=True))
+    shop.tell(view(0, "a"), add(1, "carted"))
+    (trigger,) = shop.triggers()
+    assert [one["item_id"] for one in trigger["data"]["suggestions"]] == ["new"]
+
+
+def test_nobody_asks_where_nothing_is_shown() -> None:
+    shop = SuggestingShop("x")
+    shop.tell(view(0, "a"), view(1, "a"), view(1.01, "b"), order(20))
+    assert len(shop.asked) == len(shop.triggers())
+
+
+def test_suggestions_change_no_state() -> None:
+    events = [view(0, "a"), view(1, "b"), view(3, "c"), add(4, "c"), view(9, "d")]
+    with_tables, without = SuggestingShop("x", "y"), SuggestingShop()
+    for shop in (with_tables, without):
+        shop.tell(*events)
+    assert with_tables.triggers()
+    assert with_tables.store == without.store
