@@ -24,7 +24,7 @@ def hand_over(
             category = product.category
         if not names:
             before = names
-        elif names[-1] == item:  # so it is with one product, if it was not touched long ago; at most MAX_BEFORE are left
+        elif names[-1] == item:  # as of one product, not touched long ago; MAX_BEFORE are left
             before = names[-2 : -1 - reach : -1]
         else:
             before = tuple([name for name in names[: -1 - reach : -1] if name != item])[:MAX_BEFORE]
