@@ -143,23 +143,16 @@ def score(log: OrderLog, cut: Cut) -> Scored:
     stream.pass_time(cut.at)
     counts.pass_time(cut.at, stream.memories)
     scorer = counts.scorer
-    rows = []
+    shop, rows = scorer.shop(SITE), []
     for person, memory in stream.memories.items():
         facts, silence = memory.facts, reorder.silence_of(memory, cut.at)
-        orders = expected_orders(scorer, facts, silence, cut.horizon)
+        orders = count.told(scorer, shop, facts, silence // DAY, cut.horizon)
         chance = reorder.within(stream.hazards(facts, cut.at), silence, cut.horizon)
-        worth = count.worth(facts, scorer.shop(SITE))
+        worth = count.worth(facts, shop)
         age = facts.span + silence / DAY
         known = (facts.days - 1, facts.span / 7, age / 7, silence / DAY, facts.spent)
         rows.append((*known, orders, worth, chance, len(days.get(person, ())), value.get(person, 0)))
     return Scored(*np.array(rows, dtype=np.float64).reshape(-1, 10).T)
-
-
-def expected_orders(scorer: Scorer, facts: reorder.Facts, silence: int, horizon: int) -> float:
-    """The purchase days to be expected of a customer within a horizon, milliseconds, as a snapshot says."""
-    shop = scorer.shop(SITE)
-    logits = [scorer.logit(count.inputs(facts, silence // DAY, place), shop) for place in range(len(count.HORIZONS))]
-    return count.expected([count.mean(logit, scorer.snapshot.calibration) for logit in logits], horizon)
 
 
 def _anchors(scored: Scored, cut: Cut) -> dict[str, Floats]:

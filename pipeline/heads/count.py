@@ -17,46 +17,59 @@ from pipeline.heads.reorder import Facts
 from pipeline.heads.reorder import Memory as Reorder
 from pipeline.scoring.features import Input, Inputs, Prior, Ratio, Shop, Shrunk, Spec
 from pipeline.scoring.hazard import DAY
+from pipeline.scoring.scorer import Scorer
 
 HORIZONS = (30 * DAY, 90 * DAY, 180 * DAY, 365 * DAY)
 
 LONGEST_SILENCE = 730
 """After a silence of so many days no further window begins."""
 
-MAX_WINDOWS = 64
-"""Windows of a customer; there is more than one a horizon only while the clock is behind the orders."""
+MAX_STARTS = 32
+"""Moments of a customer at which windows began that still wait; there are more than one a horizon only while the clock
+is behind the orders. The oldest go first, and their windows are not learned."""
+
+WITHIN = 90 * DAY
+"""For which the count is told beside a win-back; one of HORIZONS."""
+
+NONE = -1
+"""In place of a count: no window of this horizon began then, or it has ended."""
 
 
-class Window(Struct, frozen=True, array_like=True, gc=False):
-    """A prediction for one horizon, of what was known at `begin`, until the window has ended.
+class Start(Struct, frozen=True, array_like=True, gc=False):
+    """The windows that began at one moment, with what was known then, until the last of them has ended.
 
-    `silence` was that of the customer at `begin`, days; `count` is the purchase days in the window so far.
+    `second` is the moment, seconds since the epoch: it is the end of a day, and takes half the bytes of milliseconds.
+    `silence` was that of the customer then, days. `counts` are the purchase days so far in the window of each of
+    HORIZONS, or NONE. `facts` are None as long as the reorder head still holds what was known then.
     """
 
-    horizon: int
-    begin: int
-    facts: Facts
+    second: int
     silence: int
-    count: int = 0
-    version: int = 0
+    counts: tuple[int, ...]
+    facts: Facts | None = None
 
     @property
-    def end(self) -> int:
-        """When the window ends, epoch milliseconds."""
-        return self.begin + HORIZONS[self.horizon]
+    def begin(self) -> int:
+        """When the windows begin, epoch milliseconds."""
+        return self.second * 1_000
+
+    def running(self) -> list[tuple[int, int]]:
+        """`(horizon, end)` of each window, epoch milliseconds."""
+        begin = self.begin
+        return [(horizon, begin + HORIZONS[horizon]) for horizon, count in enumerate(self.counts) if count != NONE]
 
 
 class Memory(Struct, frozen=True, array_like=True, gc=False):
-    """The windows of a customer that run, or that have ended after the clock; those of a horizon by time."""
+    """The windows of a customer that run, or that have ended after the clock, by their beginning."""
 
-    windows: tuple[Window, ...] = ()
+    starts: tuple[Start, ...] = ()
 
 
 SPEC = Spec(
     "count",
     1,
     (
-        Input("horizon", "horizon {}", edges=(1, 2, 3), scaled=False),
+        Input("horizon", "", edges=(1, 2, 3), scaled=False),
         Input("repeats", "bought again on {} days", edges=(1, 2, 3, 5, 9)),
         Input("silence", "silent for {} days"),
         Input("age", "customer for {} days"),
@@ -100,22 +113,34 @@ def inputs(facts: Facts, silence: int, horizon: int) -> Inputs:
 
 def ordered(memory: Memory, before: Reorder, after: Reorder, at: int) -> Memory:
     """Take an order at `at`, given what the reorder head held `before` and `after` it."""
-    windows = list(_until(memory.windows, before, at))
-    if after.day_end == before.day_end:
-        return Memory(tuple(windows))
-    for place, window in enumerate(windows):
-        if window.begin <= at < window.end:
-            windows[place] = replace(window, count=window.count + 1)
-    running = {window.horizon for window in windows if at < window.end}
-    windows += [
-        Window(horizon, after.day_end, after.facts, 0) for horizon in range(len(HORIZONS)) if horizon not in running
-    ]
-    return Memory(tuple(windows[:MAX_WINDOWS]))
+    starts = _until(memory.starts, before, at)
+    again = after.day_end == before.day_end  # of a day that is known: windows that begin at its end know of it as well
+    starts = [start if again and start.begin > at else _known(start, before.facts) for start in starts]
+    if again:
+        return Memory(tuple(starts[-MAX_STARTS:]))
+    starts = [_counted(start, at, 1) for start in starts]
+    running = {horizon for start in starts for horizon, end in start.running() if at < end}
+    found = {start.second: start for start in starts}
+    for horizon in range(len(HORIZONS)):
+        if horizon not in running:
+            _begin(found, after.day_end, horizon, 0)
+    return Memory(tuple(sorted(found.values(), key=_moment)[-MAX_STARTS:]))
+
+
+def taken_back(memory: Memory, before: Reorder, after: Reorder, day_end: int) -> Memory:
+    """Take back the purchase day that ended at `day_end`, given what the reorder head held `before` and `after` that.
+
+    Windows that began with it are dropped: they are of a purchase that never was. Others count a day less.
+    """
+    if not after.day_end:
+        return Memory()
+    starts = [start for start in memory.starts if start.begin != day_end]
+    return Memory(tuple([_counted(_known(start, before.facts), day_end - 1, -1) for start in starts]))
 
 
 def next_label(memory: Memory) -> int:
     """The time of the log at which a label becomes known, 0 for none."""
-    return min([window.end for window in memory.windows], default=0)
+    return min([end for start in memory.starts for _, end in start.running()], default=0)
 
 
 def settle(memory: Memory, known: Reorder, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
@@ -123,12 +148,20 @@ def settle(memory: Memory, known: Reorder, clock: int) -> tuple[Memory, tuple[La
 
     `known` is what the reorder head holds: of it the next windows begin.
     """
-    if not memory.windows or next_label(memory) > clock:
+    if not memory.starts or next_label(memory) > clock:
         return memory, ()
-    windows = _until(memory.windows, known, clock)
-    labels = [_label(window) for window in windows if window.end <= clock]
+    left: list[Start] = []
+    labels: list[Labelled] = []
+    for start in _until(memory.starts, known, clock):
+        counts = list(start.counts)
+        for horizon, end in start.running():
+            if end <= clock:
+                labels.append(_label(start, horizon, end, known.facts))
+                counts[horizon] = NONE
+        if max(counts) != NONE:
+            left.append(replace(start, counts=tuple(counts)))
     labels.sort(key=lambda label: (label.at, label.made_at))
-    return Memory(tuple(window for window in windows if window.end > clock)), tuple(labels)
+    return Memory(tuple(left)), tuple(labels)
 
 
 def mean(logit: float, calibration: tuple[float, float]) -> float:
@@ -151,28 +184,62 @@ def expected(means: Sequence[float], horizon: int) -> float:
     return below * horizon / begin
 
 
+def told(scorer: Scorer, shop: Shop, facts: Facts, silence: int, horizon: int) -> float:
+    """The purchase days to be expected within `horizon` milliseconds after a silence of so many days."""
+    calibration = scorer.snapshot.calibration
+    logits = [scorer.logit(inputs(facts, silence, place), shop) for place in range(len(HORIZONS))]
+    return expected([mean(logit, calibration) for logit in logits], horizon)
+
+
 def worth(facts: Facts, shop: Shop) -> float:
     """What a purchase day of a customer is worth, minor units: their own mean, shrunk to the shop's."""
     return (WORTH * shop["value"] + facts.spent) / (WORTH + facts.days)
 
 
-def _until(windows: tuple[Window, ...], known: Reorder, at: int) -> tuple[Window, ...]:
+def _until(starts: tuple[Start, ...], known: Reorder, at: int) -> list[Start]:
     """The windows with those that follow until `at`, each of what was known when it begins."""
-    found = list(windows)
-    last = {window.horizon: window for window in windows}
-    for horizon, window in last.items():
-        latest = window
-        while latest.end <= at:
-            silence = max(latest.end - known.day_end, 0) // DAY
+    found = {start.second: start for start in starts}
+    for horizon, length in enumerate(HORIZONS):
+        latest = max([start.begin for start in starts if start.counts[horizon] != NONE], default=0)
+        while latest and latest + length <= at:
+            latest += length
+            silence = max(latest - known.day_end, 0) // DAY
             if silence > LONGEST_SILENCE:
                 break
-            latest = Window(horizon, latest.end, known.facts, silence)
-            found.append(latest)
-    return tuple(found)
+            _begin(found, latest, horizon, silence)
+    return sorted(found.values(), key=_moment)
 
 
-def _label(window: Window) -> Labelled:
+def _begin(found: dict[int, Start], begin: int, horizon: int, silence: int) -> None:
+    """Begin a window, beside those of the same moment where there are any."""
+    second = begin // 1_000
+    start = found.get(second) or Start(second, silence, _NO_COUNTS)
+    found[second] = replace(start, counts=(*start.counts[:horizon], 0, *start.counts[horizon + 1 :]))
+
+
+def _known(start: Start, facts: Facts) -> Start:
+    """The windows with what was known when they began, before it changes."""
+    return replace(start, facts=facts) if start.facts is None else start
+
+
+def _counted(start: Start, at: int, more: int) -> Start:
+    """The windows with a purchase day at `at` more or less in those that it falls in."""
+    within = [start.begin <= at < start.begin + length for length in HORIZONS]
+    counts = [
+        max(count + more, 0) if here and count != NONE else count
+        for here, count in zip(within, start.counts, strict=True)
+    ]
+    return replace(start, counts=tuple(counts))
+
+
+def _label(start: Start, horizon: int, end: int, facts: Facts) -> Labelled:
     # A prediction is named by its window, as a customer has one of each horizon at a time.
-    row = inputs(window.facts, window.silence, window.horizon)
-    name = f"{window.horizon}-{window.begin}"
-    return Labelled(name, window.horizon, window.begin, window.end, row, window.count, 1.0, None, window.version)
+    row = inputs(start.facts or facts, start.silence, horizon)
+    return Labelled(f"{horizon}-{start.begin}", horizon, start.begin, end, row, start.counts[horizon])
+
+
+def _moment(start: Start) -> int:
+    return start.second
+
+
+_NO_COUNTS = (NONE,) * len(HORIZONS)

@@ -145,6 +145,39 @@ def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, 
     return Memory(day_end, facts, pending)
 
 
+def taken_back(memory: Memory, day_end: int) -> Memory:
+    """Take back a purchase day, of which every order has been cancelled: `day_end` is its end.
+
+    What was asked of it teaches nothing any more. Where it is the last, and the bin that it fell in has not ended, the
+    silence before it goes on as if it had never been; else that silence, too, teaches nothing further, and what the
+    facts were before is worked out of what they are. Of an earlier day the facts keep that there was a purchase.
+    """
+    asked = [one for one in memory.pending if one.begin != day_end]
+    ended = next((one for one in asked if one.silence >= 0 and 0 < day_end - one.begin - one.silence <= DAY), None)
+    left = tuple([one for one in asked if one is not ended])
+    facts = memory.facts
+    if day_end != memory.day_end:
+        return Memory(memory.day_end, facts, left)
+    if facts.days <= 1:
+        return Memory()
+    spent, bought = max(facts.spent - facts.value, 0), max(facts.bought - facts.items, 0)
+    if ended is not None:
+        earlier = replace(ended.facts, spent=spent, bought=bought)
+        return Memory(ended.begin, earlier, (*left, replace(ended, silence=-1)))
+    days, span = facts.days - 1, max(facts.span - facts.gap, 0)
+    pace = max(2 * facts.pace - facts.gap, 0) if days > 2 else span
+    value, items = spent // days, bought // days
+    return Memory(day_end - facts.gap * DAY, Facts(days, span, pace, pace, value, items, spent, bought), left)
+
+
+def refunded(memory: Memory, day_end: int, worth: int) -> Memory:
+    """Take out of the facts what went back of an order of the day that ends at `day_end`. Predictions stay as made."""
+    facts = memory.facts
+    last = worth if day_end == memory.day_end else 0
+    facts = replace(facts, value=max(facts.value - last, 0), spent=max(facts.spent - worth, 0))
+    return replace(memory, facts=facts)
+
+
 def inputs(facts: Facts, place: int) -> Inputs:
     """What the head looks at for a bin of the silence after a purchase."""
     return (

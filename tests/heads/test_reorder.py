@@ -151,7 +151,7 @@ def test_orders_in_any_order_leave_sane_memories(known: list[Order], stops: list
     for order in known:
         customer.order(order)
         assert len(customer.reorder.pending) <= MAX_PENDING
-        assert len(customer.count.windows) <= count.MAX_WINDOWS
+        assert len(customer.count.starts) <= count.MAX_STARTS
         assert min(msgspec.structs.astuple(customer.reorder.facts)) >= 0
         for stored in (customer.reorder, customer.count):
             assert msgspec.msgpack.decode(msgspec.msgpack.encode(stored), type=type(stored)) == stored
@@ -178,9 +178,99 @@ def test_a_long_silence_ends_the_windows_and_an_order_begins_them_anew() -> None
     customer = Customer()
     customer.order(day(0))
     customer.pass_time(2_000 * 24)
-    assert not customer.count.windows
+    assert not customer.count.starts
     customer.order(day(2_000))
-    assert {window.horizon for window in customer.count.windows} == set(range(len(count.HORIZONS)))
+    assert [horizon for start in customer.count.starts for horizon, _ in start.running()] == [0, 1, 2, 3]
+
+
+def cancelled(customer: Customer, order: Order) -> None:
+    """No order is left of the day of this one."""
+    day_end, before = START + (order[0] // 24 + 1) * DAY, customer.reorder
+    customer.reorder = reorder.taken_back(before, day_end)
+    customer.count = count.taken_back(customer.count, before, customer.reorder, day_end)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 900 * 24), st.integers(0, 10_000)), max_size=6).map(sorted))
+def test_a_purchase_that_is_cancelled_before_its_bin_has_ended_was_never_made(known: list[Order]) -> None:
+    extra = day(901)
+    kept, twice = Customer(), Customer()
+    for order in known:
+        for customer in (kept, twice):
+            customer.pass_time(order[0])
+            customer.order(order)
+    kept.pass_time(extra[0])
+    twice.pass_time(extra[0])
+    twice.order(extra)
+    cancelled(twice, extra)
+    for customer in (kept, twice):
+        customer.order(day(903))
+        customer.pass_time(4_000 * 24)
+    assert twice.bins == kept.bins
+    assert twice.windows == kept.windows
+
+
+def test_a_purchase_that_is_cancelled_after_its_bin_has_ended_is_taken_out_of_the_facts() -> None:
+    customer = Customer()
+    for number in (0, 30, 70, 75):
+        customer.order(day(number, 1_000 + number))
+    customer.pass_time(90 * 24)
+    before = customer.reorder
+    cancelled(customer, day(75))
+    facts, known = customer.reorder.facts, before.facts
+    assert (facts.days, facts.span, facts.spent) == (3, 70, 3_100)
+    assert facts.pace == pytest.approx(35, abs=1)
+    assert customer.reorder.day_end == before.day_end - known.gap * DAY == START + 71 * DAY
+    told = len(customer.bins)
+    customer.pass_time(4_000 * 24)
+    assert {label.id for label in customer.bins[told:]} <= {"o732", "o12"}
+
+
+def test_of_an_earlier_purchase_that_is_cancelled_neither_silence_teaches_anything_more() -> None:
+    customer = Customer()
+    for number in (0, 100, 101):
+        customer.order(day(number))
+    cancelled(customer, day(100))
+    customer.pass_time(4_000 * 24)
+    assert {label.id for label in customer.bins} == {f"o{day(101)[0]}"}
+    assert [label.label for label in customer.windows if label.bin == 1][:2] == [0, 1]
+
+
+def test_windows_go_with_the_purchase_that_they_began_with_and_with_no_other() -> None:
+    customer = Customer()
+    customer.order(day(0))
+    customer.pass_time(2_000 * 24)
+    customer.order(day(2_000))
+    begun = customer.count.starts
+    cancelled(customer, day(0))
+    assert [start.second for start in customer.count.starts] == [start.second for start in begun]
+    customer.order(day(2_001))
+    cancelled(customer, day(2_000))
+    assert not customer.count.starts
+
+
+def test_the_only_purchase_cancelled_leaves_nothing() -> None:
+    customer = Customer()
+    customer.order(day(0))
+    cancelled(customer, day(0))
+    assert (customer.reorder, customer.count) == (Memory(), count.Memory())
+
+
+def test_a_refund_takes_money_out_of_the_facts_and_nothing_else() -> None:
+    memory = bought(bought(Memory(), day(0, 700)), day(40, 300))
+    first, last = (START + number * DAY for number in (1, 41))
+    assert reorder.refunded(memory, last, 100).facts == msgspec.structs.replace(memory.facts, value=200, spent=900)
+    assert reorder.refunded(memory, first, 500).facts == msgspec.structs.replace(memory.facts, spent=500)
+    assert reorder.refunded(memory, last, 9_000).facts.spent == 0
+    assert reorder.refunded(memory, last, 100).pending == memory.pending
+
+
+def test_windows_that_begin_together_share_what_was_known_and_take_few_bytes() -> None:
+    customer = Customer()
+    customer.order(day(0))
+    assert len(msgspec.msgpack.encode(customer.count)) <= 20
+    customer.pass_time(24 * 800)
+    assert len(msgspec.msgpack.encode(customer.count)) <= 60
 
 
 HAZARDS = [0.02, 0.03, 0.05, 0.06, 0.05, 0.05, 0.08, 0.1, 0.15, 0.25, 0.3]
