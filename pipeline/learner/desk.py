@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pipeline.learner.clients import Entry
 from pipeline.learner.kinds import AnySpec, learn, new_learner, resumed, stored
 from pipeline.learner.records import FORMAT, Checkpoint, parts
 from pipeline.learner.shelf import HeadShelf, Kept
@@ -17,9 +18,6 @@ logger = logging.getLogger(__name__)
 
 KEPT = 10
 """Versions of a head that are kept, beside the one that is served and the last good one."""
-
-Entry = tuple[bytes, bytes | None]
-"""Key and value of a record; None is a tombstone."""
 
 
 class Cadence(NamedTuple):

@@ -12,6 +12,49 @@ UNKNOWN = ""
 """In place of a head that this release does not have: what names it comes from outside."""
 
 
+class NextItemMetrics:
+    """Metrics of the next item's tables. No label names an item."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._learned = Counter("pipeline_next_item_touches_total", "Touches of products learned.", registry=registry)
+        self._refused = Counter(
+            "pipeline_next_item_refused_total", "Records of touches not learned.", ["reason"], registry=registry
+        )
+        self._rows = Gauge("pipeline_next_item_rows", "Rows of the tables.", registry=registry)
+        self._published = Counter(
+            "pipeline_next_item_published_total", "Rows and tombstones written, the position too.", registry=registry
+        )
+        self._lag = Gauge(
+            "pipeline_next_item_lag_records", "Records of touches not learned yet.", ["partition"], registry=registry
+        )
+        for reason in ("unreadable", "expired"):
+            self._refused.labels(reason)
+
+    def lag(self, partition: int, records: Callable[[], float]) -> None:
+        """Measure how far a partition of the touches is behind with `records`, when it is asked for."""
+        self._lag.labels(partition).set_function(records)
+
+    def learned(self, touches: int) -> None:
+        """Count touches."""
+        self._learned.inc(touches)
+
+    def unreadable(self) -> None:
+        """Count a record that is of no touches that this release knows."""
+        self._refused.labels("unreadable").inc()
+
+    def expired(self, records: int) -> None:
+        """Count records that retention took unread."""
+        self._refused.labels("expired").inc(records)
+
+    def published(self, entries: int) -> None:
+        """Count what was written."""
+        self._published.inc(entries)
+
+    def rows(self, number: int) -> None:
+        """Show how large the tables are."""
+        self._rows.set(number)
+
+
 class LearnerMetrics:
     """Metrics of the learner. Every label is a head of this release, a partition, or a reason of ours."""
 

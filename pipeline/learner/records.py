@@ -1,4 +1,4 @@
-"""What the learner stores of itself in the models topic: how far it is, its state in parts, and an operator's pin."""
+"""What the learner stores of itself: how far it is, its state in parts, and an operator's pin."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -16,7 +16,7 @@ PART_BYTES = 512 * 1024
 
 
 class Position(Struct, frozen=True):
-    """The next offset of each partition of the examples: what lies below is in the states that were written with it."""
+    """The next offset of each partition of what is learned from: what lies below is in what was written with it."""
 
     format: int
     offsets: dict[int, int]
@@ -97,11 +97,11 @@ def _decoded(decoder: "msgspec.msgpack.Decoder[Stored]", data: bytes) -> Stored:
         found = decoder.decode(data)
     except msgspec.MsgspecError as error:
         raise UserError(
-            f"a record of the models topic cannot be read ({error}): use the release that wrote it"
+            f"a record that the learner stored cannot be read ({error}): use the release that wrote it"
         ) from error
     if found.format != FORMAT:
         raise UserError(
-            f"a record of the models topic has format {found.format}, this release reads {FORMAT}: "
+            f"a record that the learner stored has format {found.format}, this release reads {FORMAT}: "
             "use the release that wrote it"
         )
     return found

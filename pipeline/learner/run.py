@@ -11,25 +11,27 @@ on that: what a head was scored with is in the log, and a replay of the log scor
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalOperation, ProducerFenced
+from aiokafka import TopicPartition
+from aiokafka.errors import ProducerFenced
 
 from pipeline.config.errors import UserError
-from pipeline.config.namespace import EXAMPLES, MODELS, Namespace
+from pipeline.config.namespace import EXAMPLES, ITEMS, MODELS, TOUCHES, Namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.acls import Process
-from pipeline.kafka.clients import connection, kafka_errors, reader, stop_consumer
+from pipeline.kafka.clients import kafka_errors, reader, stop_consumer
 from pipeline.kafka.counts import require_topics
 from pipeline.kafka.permissions import require
 from pipeline.kafka.topics import read_namespace
+from pipeline.learner.clients import lag, new_consumer, new_producer, read_on, write
 from pipeline.learner.desk import Cadence, Desk
+from pipeline.learner.items import ItemsLearner
 from pipeline.learner.kinds import AnySpec
-from pipeline.learner.metrics import UNKNOWN, LearnerMetrics
+from pipeline.learner.metrics import UNKNOWN, LearnerMetrics, NextItemMetrics
 from pipeline.learner.records import FORMAT, Position, decode_pin, encode
-from pipeline.learner.shelf import Shelf, read_shelf
+from pipeline.learner.shelf import read_shelf
 from pipeline.log.models import POSITION_KEY, pin_key
 from pipeline.monitor.endpoint import exposed
 from pipeline.monitor.health import Health
@@ -58,15 +60,15 @@ async def run_learner(
     registry, health = process_registry(), Health(settings.metrics.stalled_after)
     with exposed(settings.metrics, "learner", registry, health):
         namespace = await read_namespace(settings)
-        await require_topics(settings, namespace, (EXAMPLES, MODELS))
+        await require_topics(settings, namespace, (EXAMPLES, MODELS, TOUCHES, ITEMS))
         with kafka_errors(settings):
-            learner = Learner(settings, namespace, LearnerMetrics(registry), heads, cadence)
-            health.missing = learner.missing
+            heads_part = Learner(settings, namespace, LearnerMetrics(registry), heads, cadence)
+            parts: tuple[Part, ...] = heads_part, ItemsLearner(settings, namespace, NextItemMetrics(registry))
+            health.missing = lambda: [lack for part in parts for lack in part.missing()]
             try:
-                await learner.start()
-                while not stop.is_set():
-                    await learner.step()
-                    health.turned()
+                for part in parts:
+                    await part.start()
+                await _run(parts, stop, health)
             except ProducerFenced as error:
                 asyncio.get_running_loop().set_exception_handler(_leave_out_fenced)
                 raise UserError(
@@ -74,7 +76,45 @@ async def run_learner(
                     f"{TRANSACTION_TIMEOUT_MS // 1000} s: run one"
                 ) from error
             finally:
-                await learner.close()
+                for part in parts:
+                    await part.close()
+
+
+class Part(Protocol):
+    """What learns one thing, on its own: the parts do not wait for each other."""
+
+    async def start(self) -> None:
+        """Fence whoever ran before, then go on from what is committed."""
+
+    async def step(self) -> None:
+        """Poll once, learn what came, publish what is due."""
+
+    async def close(self) -> None:
+        """Leave."""
+
+    def missing(self) -> list[str]:
+        """What is missing before it does its work."""
+
+
+async def _run(parts: Collection[Part], stop: asyncio.Event, health: Health) -> None:
+    """Let each part take its steps until `stop` is set, or one of them fails. The process is alive while all turn."""
+    waiting = set(parts)
+
+    async def turn(part: Part) -> None:
+        while not stop.is_set():
+            await part.step()
+            waiting.discard(part)
+            if not waiting:
+                health.turned()
+                waiting.update(parts)
+
+    tasks = [asyncio.create_task(turn(part)) for part in parts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _leave_out_fenced(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -106,25 +146,8 @@ class Learner:
         self._pins = {pin_key(head): head for head in heads}
         self._committed: dict[int, int] = {}
         self._published = 0.0
-        self._producer = AIOKafkaProducer(
-            **connection(settings.kafka),
-            client_id=f"{namespace.name}-learner",
-            transactional_id=f"{namespace.name}-learner",
-            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-            compression_type="snappy",
-            max_batch_size=1024 * 1024,
-            max_request_size=4 * 1024 * 1024,
-            linger_ms=0,
-        )
-        self._consumer = AIOKafkaConsumer(
-            **connection(settings.kafka),
-            client_id=f"{namespace.name}-learner",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=2 * 1024 * 1024,
-            fetch_max_wait_ms=100,
-        )
+        self._producer = new_producer(settings, namespace, "learner", TRANSACTION_TIMEOUT_MS)
+        self._consumer = new_consumer(settings, namespace, "learner")
 
     async def start(self) -> None:
         """Fence whoever ran before, then go on from what is committed."""
@@ -137,9 +160,12 @@ class Learner:
             self._metrics.stands(desk)
         self._consumer.assign([self._models, *self._examples])
         self._consumer.seek(self._models, end)
-        await self._seek_examples(shelf)
+        position = shelf.position()
+        offsets = None if position is None else position.offsets
+        self._offsets = await read_on(self._consumer, self._examples, offsets, self._expired)
+        self._committed = dict(self._offsets)
         for tp in self._examples:
-            self._metrics.lag(tp.partition, lambda tp=tp: self._lag(tp))  # type: ignore[misc]
+            self._metrics.lag(tp.partition, lambda tp=tp: lag(self._consumer, tp, self._offsets[tp.partition]))  # type: ignore[misc]
         trained = ", ".join(f"{desk.name} {desk.trained:,}" for desk in self._desks.values()) or "no head"
         logger.info("learner of namespace %s is ready; examples learned: %s", self._namespace.name, trained)
 
@@ -186,6 +212,9 @@ class Learner:
         else:
             self._cut(desk)
 
+    def _expired(self, examples: int) -> None:
+        self._metrics.refused(UNKNOWN, "expired", examples)
+
     def _cut(self, desk: Desk) -> None:
         if refused := desk.cut_if_due(time.monotonic(), time.time_ns() // 1_000_000):
             self._metrics.refused(desk.name, f"snapshot_{refused}")
@@ -201,41 +230,9 @@ class Learner:
         """Write all that was done since the last time in one transaction."""
         entries = [entry for desk in self._desks.values() for entry in desk.entries()]
         entries.append((POSITION_KEY, encode(Position(FORMAT, self._offsets))))
-        await self._producer.begin_transaction()
-        sends: list[asyncio.Future[Any]] = []
-        try:
-            for key, value in entries:
-                sends.append(  # those before a failure must be kept
-                    await self._producer.send(self._models.topic, value, key=key, partition=0)
-                )
-        except IllegalOperation:  # it failed behind our back: the sends say why
-            await asyncio.gather(*sends)
-            raise
-        await asyncio.gather(*sends)
-        await self._producer.commit_transaction()
+        await write(self._producer, self._models.topic, entries)
         self._committed = dict(self._offsets)
         for desk in self._desks.values():
             desk.committed()
             self._metrics.stands(desk)
         self._published = time.monotonic()
-
-    async def _seek_examples(self, shelf: Shelf) -> None:
-        """To the committed position; what retention has taken unread is counted, and so is passed over."""
-        position = shelf.position()
-        begins = await self._consumer.beginning_offsets(self._examples)
-        ends = await self._consumer.end_offsets(self._examples)
-        for tp in self._examples:
-            known = begins[tp] if position is None else position.offsets.get(tp.partition, begins[tp])
-            if known < begins[tp]:
-                logger.warning("%s-%d: retention took %d examples unread", tp.topic, tp.partition, begins[tp] - known)
-                self._metrics.refused(UNKNOWN, "expired", begins[tp] - known)
-            elif known > ends[tp]:
-                logger.warning("%s-%d was made anew: read from its beginning", tp.topic, tp.partition)
-            start = known if begins[tp] <= known <= ends[tp] else begins[tp]
-            self._consumer.seek(tp, start)
-            self._offsets[tp.partition] = start
-        self._committed = dict(self._offsets)
-
-    def _lag(self, tp: TopicPartition) -> float:
-        end = self._consumer.last_stable_offset(tp)
-        return 0.0 if end is None else float(max(0, end - self._offsets[tp.partition]))

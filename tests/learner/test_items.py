@@ -1,0 +1,177 @@
+"""From touches to the tables of the next item, on a real Kafka: each is learned once, through kills and poison."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from msgspec.structs import replace
+
+from pipeline.config.errors import UserError
+from pipeline.config.namespace import ITEMS, TOUCHES, Mode
+from pipeline.config.settings import MetricsSettings, Settings
+from pipeline.kafka.clients import connection, reader
+from pipeline.kafka.ranges import read_range
+from pipeline.kafka.topics import apply
+from pipeline.learner.run import run_learner
+from pipeline.local.ports import free_port
+from pipeline.log.items import POSITION_KEY
+from pipeline.next_item.rows import RowKind, decode_item, decode_key
+from pipeline.next_item.shelf import Shelf
+from pipeline.next_item.touch import Touch, encode_touches
+from tests.learner.toys import until
+
+SettingsOf = Callable[..., Settings]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def settings(settings_of: SettingsOf) -> Settings:
+    made = settings_of()
+    asyncio.run(apply(made, Mode.LIVE))
+    return made
+
+
+def touches(count: int, seed: int = 1) -> list[Touch]:
+    """Of thirty products, each after two others."""
+    random = Random(seed)
+    names = [f"sku-{number}" for number in range(30)]
+    return [Touch("s", *random.sample(names, 1), "shoes", 1, tuple(random.sample(names, 2)), n) for n in range(count)]
+
+
+async def feed(settings: Settings, records: Iterable[bytes], partition: int = 0) -> None:
+    """Publish as a worker does, in a transaction."""
+    name = settings.namespace.name
+    async with (
+        AIOKafkaProducer(**connection(settings.kafka), transactional_id=f"{name}-feed-{partition}") as producer,
+        producer.transaction(),
+    ):
+        for record in records:
+            await producer.send(f"{name}.{TOUCHES}", record, partition=partition)
+
+
+def records(known: list[Touch]) -> list[bytes]:
+    return [encode_touches(known[first : first + 20]) for first in range(0, len(known), 20)]
+
+
+async def rows(settings: Settings) -> dict[bytes, bytes]:
+    """What the topic holds, as compaction would leave it."""
+    items = TopicPartition(f"{settings.namespace.name}.{ITEMS}", 0)
+    found: dict[bytes, bytes] = {}
+    async with reader(settings) as consumer:
+        consumer.assign([items])
+        end = (await consumer.end_offsets([items]))[items]
+        async for polled in read_range(consumer, items, 0, end):
+            found |= {record.key: record.value for record in polled}
+    return {key: value for key, value in found.items() if key != POSITION_KEY}
+
+
+async def touched(settings: Settings) -> Counter[str]:
+    """How often each product was touched, as the tables have it."""
+    of = {decode_key(key): value for key, value in (await rows(settings)).items()}
+    return Counter({key.name: decode_item(value).touches for key, value in of.items() if key.kind is RowKind.ITEM})
+
+
+async def until_touched(settings: Settings, wanted: Counter[str]) -> None:
+    async def is_so() -> bool:
+        return await touched(settings) == wanted
+
+    await until(f"the tables have {wanted.total()} touches", is_so)
+
+
+@asynccontextmanager
+async def learning(settings: Settings) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(run_learner(settings, stop, {}))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+def test_touches_become_rows_that_suggest(settings: Settings) -> None:
+    async def play() -> Shelf:
+        async with learning(settings):
+            trail = [Touch("s", "b", "shoes", 1, ("a",), 1), Touch("s", "c", "shoes", 1, ("b", "a"), 2)] * 5
+            await feed(settings, records(trail))
+            await until_touched(settings, Counter(b=5, c=5))
+        shelf = Shelf()
+        for key, value in (await rows(settings)).items():
+            shelf.put(key, value)
+        return shelf
+
+    found = asyncio.run(play()).suggest("s", {"b": 64}, 3, lambda _: True)
+    assert [suggestion.item for suggestion in found] == ["c", "a"]
+
+
+def killed(settings: Settings, folder: Path, name: str, wanted: Counter[str]) -> None:
+    """Start a learner, and kill it as a power cut would, once its tables have these touches, while more are read."""
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))},
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
+        "PIPELINE_NAMESPACE_NAME": settings.namespace.name,
+    }
+    with (folder / name).open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "learner"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+    try:
+        asyncio.run(until_touched(settings, wanted))
+        asyncio.run(feed(settings, records(touches(100, seed=9))))  # read, and not yet in a transaction
+        time.sleep(0.5)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, (folder / name).read_text()
+
+
+def test_a_learner_that_is_killed_learns_each_touch_once(settings: Settings, tmp_path: Path) -> None:
+    known = touches(400)
+    asyncio.run(feed(settings, records(known[:200])))
+    wanted = Counter(touch.item for touch in known[:200])
+    killed(settings, tmp_path, "first", wanted)
+    asyncio.run(feed(settings, records(known[200:]), partition=1))
+    wanted += Counter(touch.item for touch in [*known[200:], *touches(100, seed=9)])
+    killed(settings, tmp_path, "second", wanted)
+
+
+def test_what_is_no_touches_is_counted_and_the_rest_is_learned(settings: Settings) -> None:
+    port = free_port()
+    watched = replace(settings, metrics=MetricsSettings(learner_port=port))
+    good = touches(40)
+
+    async def play() -> str:
+        async with learning(watched):
+            first, second = records(good)
+            await feed(settings, [first, b"\xc1", b"", b"\x09" + first[1:], second])
+            await until_touched(settings, Counter(touch.item for touch in good))
+            url = f"http://127.0.0.1:{port}/metrics"
+            return (await asyncio.to_thread(lambda: urllib.request.urlopen(url).read())).decode()
+
+    text = asyncio.run(play())
+    assert 'pipeline_next_item_refused_total{reason="unreadable"} 3.0' in text
+    assert "pipeline_next_item_touches_total 40.0" in text
+    assert 'pipeline_next_item_lag_records{partition="0"} 0.0' in text
+    rows = len({touch.item for touch in good}) + len(["shoes", ""])
+    assert f"pipeline_next_item_rows {rows}.0" in text
+
+
+def test_rows_of_another_release_are_refused_in_one_line(settings: Settings) -> None:
+    async def play() -> None:
+        key = b"\x93\xa1s\x01\xa1a"
+        async with AIOKafkaProducer(**connection(settings.kafka)) as producer:
+            await producer.send_and_wait(f"{settings.namespace.name}.{ITEMS}", b"\x63", key=key, partition=0)
+        with pytest.raises(UserError, match=r"offset 0 of \S+pipeline.items cannot be read .*use the release"):
+            await run_learner(settings, asyncio.Event(), {})
+
+    asyncio.run(play())
