@@ -3,14 +3,16 @@
 from msgspec.structs import replace
 
 from pipeline.engine.touches import hand_over
-from pipeline.heads import cart, intent, reorder
+from pipeline.heads import cart, count, intent, reorder
 from pipeline.log.rows import CartOp, CartRow, Click, ClickKind, MessageRow, OrderNews, OrderRow, PersonEvent, Report
 from pipeline.profile.days import day_of, start_of
 from pipeline.profile.money import in_base_currency
+from pipeline.profile.orders import orders_on
 from pipeline.profile.tastes import CARTED, VIEWED, WISHED
 from pipeline.scoring.hazard import MINUTE
 from pipeline.state.customer import Customer, wake_by
 from pipeline.state.heads import MAX_DUE, Heads
+from pipeline.state.orders import OrderState
 from pipeline.state.recent import digest
 from pipeline.triggers.cart_content import present
 from pipeline.triggers.scored import reorder_due
@@ -22,6 +24,8 @@ _ADD, _REMOVE, _CHECKOUT, _SNAPSHOT, _CLEAR = map(
     int, (CartOp.ADD, CartOp.REMOVE, CartOp.CHECKOUT, CartOp.SNAPSHOT, CartOp.CLEAR)
 )
 _PURCHASE, _SENT = int(OrderNews.PURCHASE), int(Report.SENT)
+_REFUNDED = int(OrderNews.REFUNDED)
+_UNDOING = frozenset({int(OrderNews.CANCELLED), _REFUNDED})
 
 UNASKED = "unasked"
 """A prediction that was not kept, because as many as may be wait for their labels already."""
@@ -45,6 +49,8 @@ def take(customer: Customer, event: PersonEvent, site: SiteNow) -> None:
     elif isinstance(event, OrderRow):
         if event.news == _PURCHASE and not event.renewal:
             _order(customer, event, site)
+        elif event.news in _UNDOING:
+            _undo(customer, event, site)
     elif isinstance(event, MessageRow) and event.report == _SENT:
         leave(customer, event.at)
 
@@ -69,7 +75,7 @@ def settle(customer: Customer, site: SiteNow) -> None:
     if heads is None:
         return
     learn = site.learn
-    sure, carts, reorders = heads.intent, heads.cart, heads.reorder
+    sure, carts, reorders, counts = heads.intent, heads.cart, heads.reorder, heads.count
     if sure is not None:
         sure, labels = intent.settle(sure, clock)
         for label in labels:
@@ -82,7 +88,11 @@ def settle(customer: Customer, site: SiteNow) -> None:
         reorders, labels = reorder.settle(reorders, clock)
         for label in labels:
             learn("reorder", label)
-    customer.heads = Heads(sure, carts, reorders, heads.due)
+        if counts is not None:
+            counts, labels = count.settle(counts, reorders, clock)
+            for label in labels:
+                learn("count", label)
+    customer.heads = Heads(sure, carts, reorders, heads.due, counts)
 
 
 def wake(customer: Customer) -> int:
@@ -94,6 +104,7 @@ def wake(customer: Customer) -> int:
         0 if heads.intent is None else intent.next_label(heads.intent),
         0 if heads.cart is None else _cart_labels(heads.cart),
         0 if heads.reorder is None else reorder.next_label(heads.reorder),
+        0 if heads.count is None else count.next_label(heads.count),
     ]
     return min([time for time in times if time], default=0)
 
@@ -119,7 +130,7 @@ def _click(customer: Customer, event: Click, site: SiteNow) -> None:
     if carts is not None:
         carts = cart.viewed(carts, at, lines[0].sku if lines else "")
     memory = _asked(customer, memory, event.id, at, site)
-    customer.heads = Heads(memory, carts, heads.reorder, heads.due)
+    customer.heads = Heads(memory, carts, heads.reorder, heads.due, heads.count)
 
 
 def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
@@ -146,7 +157,7 @@ def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
             site.note(UNASKED)
         wake_by(customer, _cart_labels(carts))
     memory = _asked(customer, memory, event.id, at, site)
-    customer.heads = Heads(memory, carts, heads.reorder, heads.due)
+    customer.heads = Heads(memory, carts, heads.reorder, heads.due, heads.count)
 
 
 def _asked(customer: Customer, memory: intent.Memory, event: str, at: int, site: SiteNow) -> intent.Memory:
@@ -181,7 +192,44 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
     due = heads.due
     if after.day_end == day_end and (expected := reorder_due(after, day_end, site)) is not None:
         due = (*[one for one in due if one[0] != at], (at, expected))[-MAX_DUE:]
-    customer.heads = Heads(sure, carts, after, due)
+    counts = _counted(heads.count or count.Memory(), before, after, at, site)
+    customer.heads = Heads(sure, carts, after, due, counts)
+    wake_by(customer, wake(customer))
+
+
+def _counted(
+    memory: count.Memory, before: reorder.Memory, after: reorder.Memory, at: int, site: SiteNow
+) -> count.Memory:
+    """The windows with an order in them; what the clock has made known of them is handed over first."""
+    known, labels = count.settle(memory, before, site.clock)
+    for label in labels:
+        site.learn("count", label)
+    taken = count.ordered(known, before, after, at)
+    if known.starts and taken.starts[0].second > known.starts[0].second:
+        site.note(UNASKED)
+    return taken
+
+
+def _undo(customer: Customer, event: OrderRow, site: SiteNow) -> None:
+    """Take back an order that was cancelled, or money of it that went back, once the profile has taken the news."""
+    heads, orders = customer.heads, customer.orders
+    if heads is None or heads.reorder is None or orders is None:
+        return
+    order = next((order for order in orders.recent if order.id == event.order_id), None)
+    if order is None or order.state & OrderState.RENEWAL:
+        return  # a refund from before its order, or what no head was told of
+    day_end = start_of(order.day + 1, site.policy.timezone)
+    before, counts = heads.reorder, heads.count
+    if event.news == _REFUNDED:
+        worth = in_base_currency(event.value, event.currency, site.policy) or 0
+        left = 0 if order.state & OrderState.CANCELLED else order.value - order.refunded + worth
+        after = reorder.refunded(before, day_end, max(min(worth, left), 0))
+    elif orders_on(orders, order.day):
+        after = reorder.refunded(before, day_end, max(order.value - order.refunded, 0))
+    else:
+        after = reorder.taken_back(before, day_end, max(order.value - order.refunded, 0))
+        counts = None if counts is None else count.taken_back(counts, before, after, day_end)
+    customer.heads = replace(heads, reorder=after, count=counts)
     wake_by(customer, wake(customer))
 
 

@@ -145,8 +145,8 @@ def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, 
     return Memory(day_end, facts, pending)
 
 
-def taken_back(memory: Memory, day_end: int) -> Memory:
-    """Take back a purchase day, of which every order has been cancelled: `day_end` is its end.
+def taken_back(memory: Memory, day_end: int, worth: int) -> Memory:
+    """Take back a purchase day, of which the last order, of this worth, has been cancelled: `day_end` is its end.
 
     What was asked of it teaches nothing any more. Where it is the last, and the bin that it fell in has not ended, the
     silence before it goes on as if it had never been; else that silence, too, teaches nothing further, and what the
@@ -157,7 +157,7 @@ def taken_back(memory: Memory, day_end: int) -> Memory:
     left = tuple([one for one in asked if one is not ended])
     facts = memory.facts
     if day_end != memory.day_end:
-        return Memory(memory.day_end, facts, left)
+        return refunded(replace(memory, pending=left), day_end, worth)
     if facts.days <= 1:
         return Memory()
     spent, bought = max(facts.spent - facts.value, 0), max(facts.bought - facts.items, 0)

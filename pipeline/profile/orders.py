@@ -104,6 +104,12 @@ def sums(orders: Orders, window: int) -> tuple[int, int]:
     return count, money
 
 
+def orders_on(orders: Orders, day: int) -> int:
+    """One-off orders of a day of the last year that were not cancelled."""
+    days = orders.days
+    return next((days[i + 1] for i in range(0, len(days), 3) if days[i] == day), 0)
+
+
 def next_fall(orders: Orders) -> int:
     """The day on which a rolling sum falls next through time alone, 0 for none."""
     starts, fall = orders.days[::3], 0

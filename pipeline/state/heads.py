@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from pipeline.heads.cart import Memory as CartMemory
+from pipeline.heads.count import Memory as CountMemory
 from pipeline.heads.intent import Memory as IntentMemory
 from pipeline.heads.reorder import Memory as ReorderMemory
 
@@ -20,3 +21,4 @@ class Heads(Struct, frozen=True, array_like=True, gc=False):
     cart: CartMemory | None = None
     reorder: ReorderMemory | None = None
     due: tuple[tuple[int, int], ...] = ()
+    count: CountMemory | None = None

@@ -186,7 +186,7 @@ def test_a_long_silence_ends_the_windows_and_an_order_begins_them_anew() -> None
 def cancelled(customer: Customer, order: Order) -> None:
     """No order is left of the day of this one."""
     day_end, before = START + (order[0] // 24 + 1) * DAY, customer.reorder
-    customer.reorder = reorder.taken_back(before, day_end)
+    customer.reorder = reorder.taken_back(before, day_end, order[1])
     customer.count = count.taken_back(customer.count, before, customer.reorder, day_end)
 
 
