@@ -162,6 +162,7 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         verdict.timing,
         verdict.propensity,
         verdict.suggestions,
+        verdict.expected,
     )
     return Trigger(
         "1.0",

@@ -9,6 +9,7 @@ from pipeline.explain.reasons import (
     CAUSES,
     KINDS,
     TIMINGS,
+    expected_in_words,
     reason_in_words,
     score_in_words,
     shown_in_words,
@@ -49,7 +50,8 @@ def tell_decision(decision: Decision, trigger: TriggerData | None, events: Seque
     head += f" was due{_after_what(decision, events)}"
     if decision.outcome is Outcome.EMITTED:
         why = "" if decision.kind is Kind.CART_ABANDONED else f" ({reason})"
-        return f"{head}: emitted on {decision.channel}{why}{_particulars(decision, trigger)}{_scored(decision)}"
+        said = f"{_particulars(decision, trigger)}{_scored(decision)}{_expected(trigger)}"
+        return f"{head}: emitted on {decision.channel}{why}{said}"
     return f"{head}: {decision.outcome.value}, {reason}"
 
 
@@ -88,6 +90,11 @@ def _suggested(decision: Decision) -> str:
     told = [suggestion_in_words(suggestion) for suggestion in decision.suggestions[:_SUGGESTED]]
     more = len(decision.suggestions) - len(told)
     return "; next perhaps " + "; ".join([*told, *([f"and {more} more"] if more else [])])
+
+
+def _expected(trigger: TriggerData | None) -> str:
+    """The orders to come, as they were expected at that time."""
+    return "" if trigger is None or trigger.expected is None else f"; {expected_in_words(trigger.expected)}"
 
 
 def _shown(trigger: TriggerData | None) -> str:

@@ -16,7 +16,7 @@ _WIDTHS = {
     "detail": 90,
     "place": 24,
     "outcome": 10,
-    "scores": 24,
+    "scores": 36,
     "next": 44,
 }
 """Characters of each column; what is longer is cut."""
@@ -45,6 +45,11 @@ class _Suggestion(Struct, frozen=True):
     item_id: str = ""
 
 
+class _Expected(Struct, frozen=True):
+    head: str = ""
+    orders: float = 0.0
+
+
 class _Data(Struct):
     """What is shown of a trigger or a decision; words that this release does not know are words all the same."""
 
@@ -62,6 +67,7 @@ class _Data(Struct):
     after_send: bool = False
     timing: str = ""
     scores: tuple[_Score, ...] = ()
+    expected: _Expected | None = None
     suggestions: tuple[_Suggestion, ...] = ()
     outcome: str = ""
     at: str = ""
@@ -112,7 +118,7 @@ def trigger_line(value: bytes) -> str:
         _cut("why", data.reason),
         _cut("channel", data.channel),
         f"until {until[11:] if same_day else until}" if until else "",
-        _cut("scores", joined([data.timing, *(f"{score.head} {score.probability:.1%}" for score in data.scores)])),
+        _cut("scores", _said(data)),
         _cut("next", f"next {', '.join(one.item_id for one in data.suggestions)}") if data.suggestions else "",
     )
 
@@ -147,6 +153,13 @@ def reject_line(value: bytes) -> str:
 def _who(data: _Data) -> str:
     person = data.customer_id if data.customer_id is not None else f"visitor {data.anonymous_id}"
     return f"{person} at {data.site_id}"
+
+
+def _said(data: _Data) -> str:
+    """What set the time, what the models say, and how many orders are to be expected."""
+    chances = [f"{score.head} {score.probability:.1%}" for score in data.scores]
+    orders = f"{data.expected.head} {data.expected.orders:.2f}" if data.expected is not None else ""
+    return joined([data.timing, *chances, orders])
 
 
 def _item(item: _Item) -> str:

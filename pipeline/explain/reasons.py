@@ -1,6 +1,7 @@
 """The words for kinds of triggers and for reasons, wherever people read them."""
 
-from pipeline.triggers.contract import Action, Cause, Kind, Reason, Score, Suggestion, Timing, Why
+from pipeline.explain.words import money
+from pipeline.triggers.contract import Action, Cause, Expected, Factor, Kind, Reason, Score, Suggestion, Timing, Why
 
 KINDS = {
     Kind.CART_ABANDONED: "cart reminder",
@@ -83,9 +84,20 @@ def suggestion_in_words(suggestion: Suggestion) -> str:
 def score_in_words(score: Score) -> str:
     """What a score says, and what moves it most: up or down from an average customer."""
     about = SCORES.get(score.head, score.head)
-    factors = ", ".join(f"{factor.words} ({'up' if factor.logit > 0 else 'down'})" for factor in score.factors)
     said = f"{score.probability:.2%} for {about}, by {score.head} {score.version}"
-    return f"{said}: {factors}" if factors else said
+    return said + _factors_in_words(score.factors)
+
+
+def expected_in_words(expected: Expected) -> str:
+    """The orders to come, and what moves their number most: up or down from an average customer."""
+    worth = money(expected.value, expected.currency)
+    said = f"{expected.orders:.2f} orders for {worth} expected within {expected.days} days"
+    return f"{said}, by {expected.head} {expected.version}" + _factors_in_words(expected.factors)
+
+
+def _factors_in_words(factors: tuple[Factor, ...]) -> str:
+    words = ", ".join(f"{factor.words} ({'up' if factor.logit > 0 else 'down'})" for factor in factors)
+    return f": {words}" if words else ""
 
 
 def reason_in_words(kind: Kind, reason: Reason) -> str:

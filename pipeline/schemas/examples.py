@@ -15,6 +15,7 @@ from pipeline.triggers.contract import (
     Action,
     Cause,
     Decision,
+    Expected,
     Factor,
     Kind,
     Moment,
@@ -319,6 +320,19 @@ WON_BACK = _message(
         device="mobile",
         variant="second_order",
         cause=Cause.FORGOT,
+        expected=Expected(
+            "count",
+            12,
+            90,
+            0.31,
+            2_604,
+            "EUR",
+            (
+                Factor("silence", "silent for 90 days", -0.58),
+                Factor("value", "last purchase worth 120", 0.21),
+                Factor("spent", "120 spent in all", 0.09),
+            ),
+        ),
     ),
 )
 """Three months after the boots no second order has come, nor a visit."""

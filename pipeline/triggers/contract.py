@@ -107,6 +107,22 @@ class Score(Struct, frozen=True):
     factors: tuple[Factor, ...] = ()
 
 
+class Expected(Struct, frozen=True):
+    """What is expected of a customer from now on: on how many days they order within `days` days, and what for.
+
+    `orders` counts a day with several orders once. `value` is minor units of `currency`. The `logit` of a factor is
+    what it adds to the log of the orders.
+    """
+
+    head: str
+    version: int
+    days: int
+    orders: float
+    value: int
+    currency: str
+    factors: tuple[Factor, ...] = ()
+
+
 class Timing(StrEnum):
     """What set the time of a trigger: a model, or the policy's rules, as they do while too little has been learned."""
 
@@ -202,6 +218,8 @@ class TriggerData(Struct, frozen=True, omit_defaults=True):
     """Of a learned time: the chance with which just this was chosen, as some wait longer so that more is learned."""
     suggestions: tuple[Suggestion, ...] = ()
     """Of a personalization: what the person may look at next, the best first; none where nothing is known of items."""
+    expected: Expected | None = None
+    """Of a win-back: the orders to come; none where nothing has been learned of them."""
 
 
 class Trigger(Struct, frozen=True, omit_defaults=True):

@@ -6,12 +6,12 @@ from msgspec.structs import replace
 from xxhash import xxh3_64_intdigest
 
 from pipeline.config.policy import SitePolicy
-from pipeline.heads import cart, intent, reorder
+from pipeline.heads import cart, count, intent, reorder
 from pipeline.scoring.features import Inputs, Shop
 from pipeline.scoring.hazard import CART_EDGES, DAY, REORDER_EDGES, bin_at
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.customer import Customer
-from pipeline.triggers.contract import Factor, Score
+from pipeline.triggers.contract import Expected, Factor, Score
 from pipeline.triggers.verdict import SiteNow
 
 _PARTS = 10_000
@@ -129,6 +129,20 @@ def reorder_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...
     return (_said(scorer, inputs, shop, scorer.logit(inputs, shop), chance),)
 
 
+def orders_expected(customer: Customer, at: int, site: SiteNow) -> Expected | None:
+    """The orders to come within `count.WITHIN` and what they are worth, given the silence so far."""
+    scorer, heads = site.models.get("count"), customer.heads
+    if scorer is None or heads is None or heads.reorder is None or not heads.reorder.day_end:
+        return None
+    facts, shop = heads.reorder.facts, scorer.shop(site.name)
+    silence = reorder.silence_of(heads.reorder, at) // DAY
+    orders = count.told(scorer, shop, facts, silence, count.WITHIN)
+    value = round(orders * count.worth(facts, shop))
+    inputs = count.inputs(facts, silence, count.HORIZONS.index(count.WITHIN))
+    days, currency = count.WITHIN // DAY, site.policy.currency
+    return Expected("count", scorer.version, days, round(orders, 4), value, currency, _factors(scorer, inputs, shop))
+
+
 def reorder_due(memory: reorder.Memory, at: int, site: SiteNow) -> int | None:
     """When the next order is due, epoch milliseconds; 0 where none is expected, None where too little was learned."""
     scorer = site.models.get("reorder")
@@ -151,5 +165,8 @@ def learned_span(customer: Customer, anchor: int, policy: SitePolicy) -> int:
 
 
 def _said(scorer: Scorer, inputs: Inputs, shop: Shop, logit: float, chance: float) -> Score:
-    factors = tuple([Factor(one.feature, one.words, one.logit) for one in scorer.contributions(inputs, shop)])
-    return Score(scorer.spec.head, scorer.version, logit, round(chance, 6), factors)
+    return Score(scorer.spec.head, scorer.version, logit, round(chance, 6), _factors(scorer, inputs, shop))
+
+
+def _factors(scorer: Scorer, inputs: Inputs, shop: Shop) -> tuple[Factor, ...]:
+    return tuple([Factor(one.feature, one.words, one.logit) for one in scorer.contributions(inputs, shop)])

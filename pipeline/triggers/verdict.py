@@ -10,13 +10,13 @@ from pipeline.log.rows import ProductRow
 from pipeline.next_item.touch import Touch
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.cart import CartLine
-from pipeline.triggers.contract import Action, Cause, Kind, Moment, Outcome, Reason, Score, Suggestion, Timing
+from pipeline.triggers.contract import Action, Cause, Expected, Kind, Moment, Outcome, Reason, Score, Suggestion, Timing
 
-Suggest = Callable[[str, Mapping[str, int], Callable[[str], bool]], tuple[Suggestion, ...]]
+Suggest = Callable[[str, dict[str, int], Callable[[str], bool]], tuple[Suggestion, ...]]
 """Of a site, for somebody who touched these items (scores, the last one last): what may be shown, the best first."""
 
 
-def no_suggestions(_site: str, _recent: Mapping[str, int], _may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
+def no_suggestions(_site: str, _recent: dict[str, int], _may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
     """Of tables that are not there."""
     return ()
 
@@ -73,3 +73,4 @@ class Verdict(Struct, frozen=True, gc=False):
     timing: Timing | None = None
     propensity: float | None = None
     suggestions: tuple[Suggestion, ...] = ()
+    expected: Expected | None = None

@@ -12,7 +12,7 @@ from pipeline.state.orders import Order, Orders, OrderState
 from pipeline.state.win_back import Variant, WinBack
 from pipeline.triggers.cart_judgement import BOT_MEMORY
 from pipeline.triggers.contract import Cause, Kind, Outcome, Reason, Timing
-from pipeline.triggers.scored import learned_span, reorder_said
+from pipeline.triggers.scored import learned_span, orders_expected, reorder_said
 from pipeline.triggers.verdict import SiteNow, Verdict
 from pipeline.triggers.win_back_due import SOONEST, Step, prior_gap
 from pipeline.triggers.win_back_memory import last_visit
@@ -58,6 +58,7 @@ def judge(customer: Customer, win_back: WinBack, step: Step, site: SiteNow) -> J
             variant=step.variant.name.lower(),
             cause=cause_of(customer, win_back, step) if outcome is Outcome.EMITTED else None,
             scores=reorder_said(customer, at, site) if outcome is Outcome.EMITTED else (),
+            expected=orders_expected(customer, at, site) if outcome is Outcome.EMITTED else None,
             timing=_timing(customer, step, site) if outcome is Outcome.EMITTED else None,
         )
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from pipeline.engine.partition import Batch
 from pipeline.heads.table import SPECS
+from pipeline.learning.count import CountLearner
 from pipeline.learning.head import HeadLearner
-from pipeline.learning.heads import HEADS
+from pipeline.learning.heads import COUNTS, HEADS
 from pipeline.log.rows import ModelRow
 from pipeline.scoring.example import Example, decode_example
 from pipeline.scoring.snapshot import ANY_SITE, FORMAT, Quality, Snapshot, SnapshotError, check, encode_snapshot
@@ -49,7 +50,10 @@ class LearningShop(Shop):
         self.examples: list[Example] = []
         self.snapshots: dict[tuple[str, int], Snapshot] = {}
         self.specs = SPECS
-        self._learners = {name: HeadLearner(head) for name, head in HEADS.items()} if learns else {}
+        self._learners: dict[str, HeadLearner | CountLearner] = {}
+        if learns:
+            self._learners |= {name: HeadLearner(head) for name, head in HEADS.items()}
+            self._learners |= {name: CountLearner(head) for name, head in COUNTS.items()}
         self._every = every
         super().__init__(*args, **more)
 
@@ -63,7 +67,7 @@ class LearningShop(Shop):
                 self._publish(learner, example)
         return batch
 
-    def _publish(self, learner: HeadLearner, example: Example) -> None:
+    def _publish(self, learner: HeadLearner | CountLearner, example: Example) -> None:
         name, trained = learner.spec.head, learner.trained
         if trained % self._every:
             return

@@ -2,15 +2,18 @@
 
 import math
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from pipeline.config.durations import DAY, HOUR, MINUTE
 from pipeline.config.policy import PermissionPolicy, SitePolicy
 from pipeline.events.customer import Basis, Purpose
-from pipeline.log.rows import Click, ClickKind, ConsentRow, Report
+from pipeline.heads.reorder import Facts
+from pipeline.log.rows import Click, ClickKind, ConsentRow, OrderNews, OrderRow, Report
 from pipeline.scoring.example import Example
 from pipeline.state.codec import decode_customer, encode_customer
+from pipeline.state.heads import Heads
 from pipeline.triggers.contract import Kind
 from tests.engine.learned import LearningShop, constant, row
 from tests.engine.shop import ANN, T0, add, at, clear, click, identity, line, order, report, site_policy
@@ -27,8 +30,24 @@ def objection(minute: float) -> ConsentRow:
     return ConsentRow(identity(None), at(minute), "profile", "", granted=False, basis="consent")
 
 
+def cancellation(minute: float, name: str) -> OrderRow:
+    return replace(order(minute), news=int(OrderNews.CANCELLED), order_id=f"order-{name}")
+
+
+def refund(minute: float, name: str, value: int) -> OrderRow:
+    return replace(order(minute), news=int(OrderNews.REFUNDED), order_id=f"order-{name}", value=value)
+
+
 def of(shop: LearningShop, head: str) -> list[Example]:
     return [example for example in shop.examples if example.head == head]
+
+
+def facts(shop: LearningShop) -> Facts:
+    """What is known of the orders of the customer."""
+    heads = shop.customer().heads
+    assert heads is not None
+    assert heads.reorder is not None
+    return heads.reorder.facts
 
 
 # -- labels
@@ -96,6 +115,51 @@ def test_a_purchase_is_asked_about_until_the_next() -> None:
     assert all(example.at - example.made_at >= 14 * DAY for example in first if example.label)
 
 
+def test_purchase_days_of_a_window_are_counted_at_its_end() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1"), order(10 * DAYS, event_id="o2"), order(10 * DAYS + 1, event_id="o3"))
+    shop.clock(29 * DAYS)
+    assert of(shop, "count") == []
+    shop.tell(order(29 * DAYS, event_id="o4"))
+    shop.clock(32 * DAYS)
+    (example,) = of(shop, "count")
+    assert (example.bin, example.label, example.inputs[:3]) == (0, 2, (0, 0, 0))
+    shop.clock(62 * DAYS)
+    second = of(shop, "count")[1]
+    assert (second.label, second.inputs[:3]) == (0, (0, 2, 1))
+
+
+def test_an_order_that_is_cancelled_is_no_purchase() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1", value=500))
+    before = facts(shop)
+    shop.tell(order(5 * DAYS, event_id="o2", value=700), cancellation(6 * DAYS, "o2"))
+    assert facts(shop) == before
+    shop.clock(40 * DAYS)
+    assert {example.label for example in of(shop, "reorder")} == {0}
+    assert [example.label for example in of(shop, "count")] == [0]
+
+
+def test_an_order_of_a_day_that_has_another_takes_only_its_money_when_it_is_cancelled() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1", value=500), order(1, event_id="o2", value=700), cancellation(2, "o2"))
+    assert (facts(shop).days, facts(shop).value, facts(shop).spent) == (1, 500, 500)
+
+
+def test_money_that_goes_back_is_not_spent_and_never_more_than_was() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1", value=500), refund(1, "o1", 200))
+    shop.tell(refund(2, "o1", 900))
+    assert (facts(shop).days, facts(shop).spent) == (1, 0)
+
+
+def test_money_that_goes_back_after_a_cancellation_is_not_taken_out_twice() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1", value=500), order(5 * DAYS, event_id="o2", value=700))
+    shop.tell(cancellation(6 * DAYS, "o2"), refund(6 * DAYS, "o2", 700))
+    assert facts(shop).spent == 500
+
+
 def test_who_objects_to_a_profile_is_forgotten_and_nothing_is_learned_of_him() -> None:
     shop = LearningShop()
     shop.tell(view(0), view(1), add(2), objection(3), view(4), view(5))
@@ -148,6 +212,15 @@ def test_a_value_that_was_stored_before_there_were_heads_is_read() -> None:
     data = encode_customer(customer)
     earlier = bytes([data[0], data[1], data[2], data[3] - 1]) + data[4:-1]  # one field fewer, and it was the last: nil
     assert decode_customer(earlier) == customer
+
+
+def test_heads_that_were_stored_before_orders_were_counted_are_read() -> None:
+    shop = LearningShop()
+    shop.tell(order(0))
+    heads = shop.customer().heads
+    assert heads is not None
+    earlier = msgspec.to_builtins(heads)[:-1]
+    assert msgspec.convert(earlier, Heads) == replace(heads, count=None)
 
 
 # -- scores
@@ -235,6 +308,27 @@ def test_a_win_back_is_due_when_the_next_order_is() -> None:
     due = trigger["data"]["due_at"]
     assert "2023-12-06" <= due <= "2023-12-16"  # between three weeks and thirty days after the order of 14 November
     assert trigger["data"]["scores"][0]["head"] == "reorder"
+
+
+def test_a_win_back_says_how_many_orders_are_to_be_expected_and_what_they_are_worth() -> None:
+    shop = LearningShop(kind=Kind.WIN_BACK)
+    shop.broadcast(row(constant("count", math.log(0.1), horizon_1=math.log(4.0))))
+    shop.tell(order(0, value=9_000))
+    shop.clock(92 * DAYS)
+    (trigger,) = shop.triggers()
+    expected = trigger["data"]["expected"]
+    assert (expected["head"], expected["version"], expected["days"]) == ("count", 1, 90)
+    assert expected["orders"] == pytest.approx(0.4, abs=1e-4)
+    worth = (3 * 5_000 + 9_000) / 4  # the shop's usual value counts for three days
+    assert (expected["value"], expected["currency"]) == (round(0.4 * worth), "EUR")
+
+
+def test_without_a_model_of_the_orders_to_come_nothing_is_said_of_them() -> None:
+    shop = LearningShop(kind=Kind.WIN_BACK)
+    shop.tell(order(0))
+    shop.clock(92 * DAYS)
+    (trigger,) = shop.triggers()
+    assert "expected" not in trigger["data"]
 
 
 def test_where_no_next_order_is_expected_the_rules_of_the_win_back_hold() -> None:

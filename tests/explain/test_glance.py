@@ -26,6 +26,10 @@ def test_a_cancelled_trigger_says_why_and_whether_it_comes_too_late() -> None:
     assert "ordered" in trigger_line(encode(in_time))
 
 
+def test_a_win_back_says_how_many_orders_are_to_be_expected() -> None:
+    assert trigger_line(encode(examples.WON_BACK)).endswith(" count 0.31")
+
+
 def test_words_that_this_release_does_not_know_are_shown_as_they_are() -> None:
     event = msgspec.to_builtins(examples.EMITTED)
     event["data"] |= {

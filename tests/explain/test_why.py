@@ -22,6 +22,7 @@ from pipeline.triggers.contract import (
     Action,
     Cause,
     Decision,
+    Expected,
     Factor,
     Kind,
     Moment,
@@ -108,6 +109,13 @@ def test_a_score_is_told_with_what_moves_it() -> None:
     text = tell_decision(replace(won, scores=(score,)), published(Kind.WIN_BACK, timing=Timing.LEARNED), [])
     assert "timed by the model" in text
     assert text.endswith("8.16% for an order within 30 days, by reorder 12: bought on 3 days (up), new (down)")
+
+
+def test_the_orders_to_come_are_told_with_what_moves_them() -> None:
+    expected = Expected("count", 7, 90, 0.31, 2_604, "EUR", (Factor("silence", "silent for 90 days", -0.6),))
+    won = decided(Kind.WIN_BACK, Outcome.EMITTED, Reason.CADENCE)
+    text = tell_decision(won, published(Kind.WIN_BACK, expected=expected), [])
+    assert text.endswith("0.31 orders for 26.04 EUR expected within 90 days, by count 7: silent for 90 days (down)")
 
 
 def order_at(at: int) -> OrderRow:

@@ -76,6 +76,7 @@ WON_BACK = Verdict(
     channel="email",
     variant="second_order",
     cause=Cause.FORGOT,
+    expected=examples.WON_BACK.data.expected,
 )
 
 
