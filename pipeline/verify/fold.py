@@ -19,6 +19,7 @@ from pipeline.verify.evidence import Evidence
 from pipeline.verify.report import Report
 from pipeline.verify.sources import Sources
 from pipeline.verify.store import Store
+from pipeline.verify.suggested import Suggestions
 
 JUDGED = (DECISIONS, *(topic for topic in OUTPUTS if topic != DECISIONS), REJECTS)
 """Decisions first: they say which triggers belong to frames that were not folded."""
@@ -74,7 +75,9 @@ class PartitionJudge:
         log = self._place(LOG)
         start = self._engine.position.offset
         self._refuse_gap(log, start)
-        aligners = {topic: self._aligner(topic, consumers[topic], resume) for topic in JUDGED}
+        whole = all(self._evidence.begins[self._place(topic)] <= resume.outputs.get(topic, 0) for topic in JUDGED)
+        suggestions = Suggestions(self._report, self._target, whole=whole)
+        aligners = {topic: self._aligner(topic, consumers[topic], resume, suggestions) for topic in JUDGED}
         consumers[LOG].assign([log])
         control = self._engine.position.highs.get(sources.control_source(), (-1, 0))[0]
         expected: dict[str, list[Record]] = {topic: [] for topic in JUDGED}
@@ -98,7 +101,9 @@ class PartitionJudge:
                     await aligners[topic].expect(outputs)
                     outputs.clear()
         self._store.flush()
-        return Resume({topic: await self._finish(topic, aligners[topic]) for topic in JUDGED})
+        done = Resume({topic: await self._finish(topic, aligners[topic]) for topic in JUDGED})
+        suggestions.finish()
+        return done
 
     def _fold(self, offset: int, data: bytes, expected: dict[str, list[Record]]) -> None:
         engine, report = self._engine, self._report
@@ -132,7 +137,7 @@ class PartitionJudge:
             return lambda _: True  # a reject does not name its frame
         return lambda identity: identity.id in self._beyond
 
-    def _aligner(self, topic: str, consumer: AIOKafkaConsumer, resume: Resume) -> Aligner:
+    def _aligner(self, topic: str, consumer: AIOKafkaConsumer, resume: Resume, suggestions: Suggestions) -> Aligner:
         tp = self._place(topic)
         begin, kept = self._evidence.begins[tp], resume.outputs.get(topic, 0)
         consumer.assign([tp])
@@ -141,6 +146,7 @@ class PartitionJudge:
         async def more() -> list[Record]:
             async for records in batches:
                 read = [Record(r.offset, r.key, r.value, tuple(r.headers)) for r in records]
+                read = [suggestions.taken_out(topic, record) for record in read]
                 if topic == REJECTS:
                     read = [record for record in read if identify_reject(record).version]
                 if read:

@@ -13,6 +13,8 @@ from pipeline.config.settings import Settings
 from pipeline.kafka.clients import connection
 from pipeline.monitor.health import Health
 from pipeline.worker.bounds import LogBounds
+from pipeline.worker.items import ItemsReader
+from pipeline.worker.items_metrics import ShelfMetrics
 from pipeline.worker.metrics import WorkerMetrics
 from pipeline.worker.runner import Runner
 from pipeline.worker.store import CustomerStore
@@ -26,7 +28,9 @@ MAX_FETCH = 4 * 1024 * 1024
 EXIT_FATAL = 70
 
 
-def create_app(settings: Settings, namespace: Namespace, metrics: WorkerMetrics, health: Health) -> faust.App:
+def create_app(
+    settings: Settings, namespace: Namespace, metrics: WorkerMetrics, shelf: ShelfMetrics, health: Health
+) -> faust.App:
     """The worker's app. It starts no web server, and its group's committed offsets are never read."""
     kafka = connection(settings.kafka)
     log_topic = namespace.topic(LOG)
@@ -75,7 +79,12 @@ def create_app(settings: Settings, namespace: Namespace, metrics: WorkerMetrics,
     reader = _FaustLog(app, log_topic, bounds)
     store.log_topic = log_topic
     health.missing = store.missing
-    store.new_runner = lambda partition: Runner(settings, namespace, partition, kafka, reader, metrics, end_process)
+    items = ItemsReader(namespace, kafka, shelf)
+
+    def new_runner(partition: int) -> Runner:
+        return Runner(settings, namespace, partition, kafka, reader, metrics, items.suggest, end_process)
+
+    store.new_runner = new_runner
     transport = transport_at(store.position, log_topic)
     app.transport = transport(app.conf.broker, app, loop=app.loop)
 
@@ -98,6 +107,10 @@ def create_app(settings: Settings, namespace: Namespace, metrics: WorkerMetrics,
     @app.task  # type: ignore[untyped-decorator]  # faust has no types
     async def watchdog() -> None:
         await watch(store, bounds, settings.worker.stall_timeout / 1000, metrics, end_process)
+
+    @app.task  # type: ignore[untyped-decorator]  # faust has no types
+    async def next_items() -> None:
+        await items.run()
 
     return app
 

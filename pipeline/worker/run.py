@@ -20,6 +20,7 @@ from pipeline.monitor.endpoint import exposed
 from pipeline.monitor.health import Health
 from pipeline.monitor.registry import process_registry
 from pipeline.worker.app import create_app
+from pipeline.worker.items_metrics import ShelfMetrics
 from pipeline.worker.metrics import WorkerMetrics
 
 TURN_EVERY = 1.0
@@ -44,7 +45,7 @@ def _run(settings: Settings, registry: CollectorRegistry, health: Health) -> Non
         raise ConfigError("worker.data_dir", f"{folder} cannot be made: {error.strerror}") from error
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = create_app(settings, namespace, WorkerMetrics(registry, namespace), health)
+    app = create_app(settings, namespace, WorkerMetrics(registry, namespace), ShelfMetrics(registry), health)
     _turn(loop, health)
     gc.set_threshold(*GC_THRESHOLD)
     worker = faust.Worker(

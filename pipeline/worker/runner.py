@@ -17,8 +17,10 @@ from pipeline.config.namespace import CHANGELOG, LOG, Namespace
 from pipeline.config.settings import Settings
 from pipeline.engine.partition import PartitionEngine
 from pipeline.kafka.clients import AUTHORIZATION_ERRORS, forbidden
+from pipeline.log.frames import MAX_FRAME_BYTES
 from pipeline.log.rejects import RejectReason
 from pipeline.state.codec import next_due_of
+from pipeline.triggers.verdict import Suggest
 from pipeline.worker.local import Checkpoint, LocalCopyError, LocalStore
 from pipeline.worker.metrics import WorkerMetrics
 from pipeline.worker.restore import restore
@@ -26,8 +28,9 @@ from pipeline.worker.transaction import commit, new_producer
 
 logger = logging.getLogger(__name__)
 
-QUEUE = 64
-"""Frames that wait for a runner; the agent never does."""
+QUEUE, QUEUE_BYTES = 8_192, 64 * MAX_FRAME_BYTES
+"""Frames that wait for a runner, and their bytes; the agent never waits. What does not fit is read again, for which the
+consumer has to be taken back, a second or two each time: so there is room for a long backlog of small frames."""
 
 POSITION_EVERY = 5.0
 """Seconds after which the position is written though nothing else changed."""
@@ -68,6 +71,7 @@ class Runner:
         connection: dict[str, Any],
         log: LogReader,
         metrics: WorkerMetrics,
+        suggest: Suggest,
         fatal: Callable[[str], None],
     ) -> None:
         self._settings = settings
@@ -76,9 +80,11 @@ class Runner:
         self._connection = connection
         self._log = log
         self._metrics = metrics
+        self._suggest = suggest
         self._fatal = fatal
         self._path = Path(settings.worker.data_dir) / namespace.name / f"partition-{partition}"
         self._queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(QUEUE)
+        self._queued_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._seeker: asyncio.Task[None] | None = None
         self._missed = False
@@ -107,12 +113,13 @@ class Runner:
         """Take a frame from the agent, or leave it: what is left is read again. Never waits."""
         if not self.ready or offset < self.next_offset:
             return
-        if self._queue.full():
+        if self._queue.full() or self._queued_bytes >= QUEUE_BYTES:
             self._missed = True
         elif offset > self.next_offset:
             self._seek_soon()
         else:
             self._queue.put_nowait((offset, data))
+            self._queued_bytes += len(data)
             self.next_offset = offset + 1
 
     async def _run(self) -> None:
@@ -154,7 +161,7 @@ class Runner:
                 lambda rows: self._metrics.restoring(self._partition, rows),
             )
             cache = self._settings.worker.cache_bytes // self._namespace.partitions
-            engine = PartitionEngine(self._partition, store.get, _wakes(store), cache)
+            engine = PartitionEngine(self._partition, store.get, _wakes(store), cache, self._suggest)
             await self._check_position(engine.position.offset)
             self.position = self.folded = self.next_offset = engine.position.offset
             self._metrics.position(self._partition, self.position, store.size())
@@ -165,6 +172,7 @@ class Runner:
             self.ready = False
             while not self._queue.empty():
                 self._queue.get_nowait()
+            self._queued_bytes = 0
             if store is not None:
                 store.close()
             await _stop(producer)
@@ -217,6 +225,7 @@ class Runner:
         while not self._queue.empty() and len(frames) < self._settings.worker.max_frames and size < MAX_BATCH_BYTES:
             frames.append(self._queue.get_nowait())
             size += len(frames[-1][1])
+        self._queued_bytes -= size
         return frames
 
     def _seek_soon(self) -> None:
@@ -228,7 +237,7 @@ class Runner:
         """Seek to the next offset until it arrives, again where frames were left meanwhile. One task a partition."""
         while self.ready and self._missed:
             await asyncio.sleep(SEEK_AFTER)
-            if self._queue.qsize() <= QUEUE // 2:
+            if self._queue.qsize() <= QUEUE // 2 and self._queued_bytes <= QUEUE_BYTES // 2:
                 self._missed = False
                 await self._seek_once(self.next_offset)
 

@@ -1,6 +1,6 @@
 """What the engine hands over of a touched product, and what a personalization then suggests. Times are minutes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,7 +38,7 @@ class SuggestingShop(Shop):
         self.asked: list[list[str]] = []
         super().__init__(site_policy(permission=ONSITE), kind=Kind.PERSONALIZATION)
 
-    def suggest(self, site: str, recent: Mapping[str, int], may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
+    def suggest(self, site: str, recent: dict[str, int], may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
         assert site == "s"
         self.asked.append(list(recent))
         return tuple(Suggestion(item, Why.ALL) for item in self.items if may(item))

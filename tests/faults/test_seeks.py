@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from pipeline.config.settings import Settings
-from pipeline.worker.runner import Runner
+from pipeline.log.frames import MAX_FRAME_BYTES
+from pipeline.triggers.verdict import no_suggestions
+from pipeline.worker.runner import QUEUE_BYTES, Runner
 
 FRAMES = 300
+FRAME = bytes(MAX_FRAME_BYTES)
 
 
 class BurstingLog:
@@ -29,7 +32,7 @@ class BurstingLog:
     async def seek(self, partition: int, offset: int) -> None:
         self.seeks.append(offset)
         for number in range(offset, FRAMES):
-            self.runner.offer(number, b"frame")
+            self.runner.offer(number, FRAME)
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def runner(namespace) -> Runner:
 
     where = SimpleNamespace(name=namespace())
     metrics = SimpleNamespace(clock=ignore, closed=ignore)
-    return Runner(Settings(), where, 0, {}, BurstingLog(), metrics, ignore)  # type: ignore[arg-type]
+    return Runner(Settings(), where, 0, {}, BurstingLog(), metrics, no_suggestions, ignore)  # type: ignore[arg-type]
 
 
 def test_a_burst_longer_than_the_queue(runner: Any) -> None:
@@ -67,4 +70,4 @@ def test_a_burst_longer_than_the_queue(runner: Any) -> None:
 
     asyncio.run(run())
     assert applied == list(range(FRAMES))
-    assert len(runner._log.seeks) <= FRAMES // 64 + 3
+    assert len(runner._log.seeks) <= FRAMES * MAX_FRAME_BYTES // QUEUE_BYTES + 3

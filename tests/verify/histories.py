@@ -18,9 +18,11 @@ from pipeline.kafka.ranges import read_range, settled_ends
 from pipeline.kafka.topics import apply
 from pipeline.log.frames import Mark
 from pipeline.log.rejects import encode, reject_key
+from pipeline.triggers.verdict import Suggest, no_suggestions
 
 MINUTE = 60_000
 START = 1_600_000_000_000
+SHOWN = 6
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Tampering:
     """How much further than the source goes ingest says to have read."""
     unfolded: int = 0
     """Frames at the end of each partition of the log that the engine has not come to."""
+    suggest: Suggest = no_suggestions
+    """What tables beside the log would say."""
     batch: int = 3
     more: dict = field(default_factory=dict)
 
@@ -45,16 +49,25 @@ def event(kind: str, person: int, minute: float, **more: object) -> bytes:
 
 
 def shop(people: int) -> dict[SourcePartition, list[tuple[float, bytes]]]:
-    """Carts of people with a consent; every third orders; one bad record, one test event, and an unknown currency."""
+    """Carts of people with a consent; every third orders; one bad record, one test event, and an unknown currency.
+
+    The first SHOWN of them allow personalization, look at a product, and log in. The log here holds one partition of a
+    source after the other, so not all of them are allowed it before they log in.
+    """
     written: dict[str, list[tuple[float, bytes]]] = defaultdict(list)
     items = [{"item_id": "p1", "price": 1999, "quantity": 2}]
     for n in range(people):
         consent = {"purpose": "marketing_message", "channel": "email", "status": "granted", "basis": "consent"}
         written["shop.customers"].append((0, event("consent_update", n, 0, **consent)))
         written["shop.carts"].append((1, event("add_to_cart", n, 1 + n / 100, items=items, currency="EUR")))
+        if n < SHOWN:
+            onsite = {"purpose": "onsite_personalization", "status": "granted", "basis": "consent"}
+            written["shop.customers"].append((0, event("consent_update", n, 0.5, **onsite)))
+            written["shop.clicks"].append((5, event("view_item", n, 5, items=[{"item_id": "p2"}])))
         if n % 3 == 0:
             body = {"order_id": f"o{n}", "value": 3998, "currency": "EUR", "items": items}
             written["shop.orders"].append((40, event("purchase", n, 40, **body)))
+    written["shop.customers"] += [(6, event("identify", n, 6)) for n in range(SHOWN)]
     odd = {"items": items, "currency": "JPY"}
     written["shop.carts"] += [
         (2, b"not json"),
@@ -162,7 +175,7 @@ async def fold(settings: Settings, namespace: Namespace, partition: int, tamperi
         frames = await records_of(consumer, TopicPartition(namespace.topic(LOG), partition))
     frames = frames[: len(frames) - tampering.unfolded]
     rows: dict[bytes, bytes] = {}
-    engine = PartitionEngine(partition, rows.get, [], 1_000_000)
+    engine = PartitionEngine(partition, rows.get, [], 1_000_000, tampering.suggest)
     producer = AIOKafkaProducer(
         **connection(settings.kafka), transactional_id=f"{namespace.name}-worker-{partition}", enable_idempotence=True
     )

@@ -13,13 +13,16 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import DECISIONS, LOG, REJECTS
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import connection
-from pipeline.triggers.contract import ENGINE_VERSION
+from pipeline.triggers.contract import ENGINE_VERSION, Suggestion, Why
 from pipeline.verify.report import Finding, Report
 from pipeline.verify.run import SOURCES_PART, STATE_PART, verify
-from tests.verify.histories import Tampering, commit_group, poll, write_history
+from pipeline.verify.suggested import PART
+from tests.verify.histories import SHOWN, Tampering, commit_group, poll, write_history
 
 TRIGGERS = "triggers.cart_abandoned"
+PERSONALIZATION = "triggers.personalization"
 ENGINE_REJECTS = "rejects of the engine"
+SUGGESTED = b',"suggestions":[{"item_id":"p8","why":"together","of":"p2"},{"item_id":"p9","why":"together","of":"p2"}]'
 
 SettingsOf = Callable[..., Settings]
 
@@ -41,6 +44,21 @@ def once(wanted: str, change: Callable[[list], list]) -> Callable[[str, list], l
             done.append(topic)
             return change(list(records))
         return records
+
+    return tamper
+
+
+def once_of(wanted: str, part: bytes, change: Callable[[list], list]) -> Callable[[str, list], list]:
+    """Change the first record of a topic that has a part."""
+    done: list[str] = []
+
+    def tamper(topic: str, records: list) -> list:
+        changed = []
+        for record in records:
+            hit = topic == wanted and part in record[1] and not done
+            changed += change([record]) if hit else [record]
+            done.extend([topic] if hit else [])
+        return changed
 
     return tamper
 
@@ -82,6 +100,38 @@ def test_a_tampered_output_is_found(
     assert part.found == {finding: 1}, list(report.first())
     assert report.differences == 1
     assert "c1" not in "".join(report.first())
+
+
+def suggesting(_site: str, _recent: dict[str, int], may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
+    """What tables beside the log would say."""
+    return tuple(Suggestion(item, Why.TOGETHER, "p2") for item in ("p8", "p9") if may(item))
+
+
+def test_what_was_suggested_is_taken_out_before_the_comparison(settings_of: SettingsOf) -> None:
+    report = judged(settings_of(), Tampering(suggest=suggesting))
+    assert report.clean, list(report.first())
+    assert 0 < report.parts[PART].equal == report.parts[PERSONALIZATION].equal <= SHOWN
+
+
+@pytest.mark.parametrize("topic", [PERSONALIZATION, DECISIONS])
+@pytest.mark.parametrize(
+    ("told", "instead"),
+    [
+        (b'"item_id":"p8"', b'"item_id":"p7"'),
+        (SUGGESTED, b""),
+    ],
+    ids=["other", "none"],
+)
+def test_a_trigger_that_suggests_other_than_its_decision_is_found(
+    settings_of: SettingsOf, topic: str, told: bytes, instead: bytes
+) -> None:
+    def change(records: list) -> list:
+        return [(key, value.replace(told, instead), headers) for key, value, headers in records]
+
+    tamper = once_of(topic, told, change)
+    report = judged(settings_of(), Tampering(outputs=tamper, suggest=suggesting))
+    assert report.parts[PART].found == {Finding.DIFFERENT: 1}, list(report.first())
+    assert report.differences == 1
 
 
 def test_swapped_outputs_are_found(settings_of: SettingsOf) -> None:
