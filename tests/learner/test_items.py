@@ -14,21 +14,19 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import ITEMS, TOUCHES, Mode
 from pipeline.config.settings import MetricsSettings, Settings
-from pipeline.kafka.clients import connection, reader
-from pipeline.kafka.ranges import read_range
+from pipeline.kafka.clients import connection
 from pipeline.kafka.topics import apply
 from pipeline.learner.run import run_learner
 from pipeline.local.ports import free_port
-from pipeline.log.items import POSITION_KEY
-from pipeline.next_item.rows import RowKind, decode_item, decode_key
 from pipeline.next_item.shelf import Shelf
 from pipeline.next_item.touch import Touch, encode_touches
+from tests.learner.item_rows import rows, touched
 from tests.learner.toys import until
 
 SettingsOf = Callable[..., Settings]
@@ -62,24 +60,6 @@ async def feed(settings: Settings, records: Iterable[bytes], partition: int = 0)
 
 def records(known: list[Touch]) -> list[bytes]:
     return [encode_touches(known[first : first + 20]) for first in range(0, len(known), 20)]
-
-
-async def rows(settings: Settings) -> dict[bytes, bytes]:
-    """What the topic holds, as compaction would leave it."""
-    items = TopicPartition(f"{settings.namespace.name}.{ITEMS}", 0)
-    found: dict[bytes, bytes] = {}
-    async with reader(settings) as consumer:
-        consumer.assign([items])
-        end = (await consumer.end_offsets([items]))[items]
-        async for polled in read_range(consumer, items, 0, end):
-            found |= {record.key: record.value for record in polled}
-    return {key: value for key, value in found.items() if key != POSITION_KEY}
-
-
-async def touched(settings: Settings) -> Counter[str]:
-    """How often each product was touched, as the tables have it."""
-    of = {decode_key(key): value for key, value in (await rows(settings)).items()}
-    return Counter({key.name: decode_item(value).touches for key, value in of.items() if key.kind is RowKind.ITEM})
 
 
 async def until_touched(settings: Settings, wanted: Counter[str]) -> None:
