@@ -21,6 +21,7 @@ Folded = list[Verdict] | str
 """What was decided at once, or the reason for which the event was not used."""
 
 
+_ON_EVENT = tuple([trigger.on_event for trigger in TRIGGERS])
 _CART, _EMITTED = Kind.CART_ABANDONED, Outcome.EMITTED
 _AWARENESS, _CONSIDERATION = int(Stage.AWARENESS), int(Stage.CONSIDERATION)
 
@@ -36,8 +37,8 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
     if may_profile(customer, event.at, site) and not (customer.bot and abs(event.at - customer.bot) < BOT_MEMORY):
         heads.take(customer, event, site)
     verdicts: list[Verdict] = []
-    for trigger in TRIGGERS:
-        if decided := trigger.on_event(customer, person, event, site):
+    for on_event in _ON_EVENT:
+        if decided := on_event(customer, person, event, site):
             verdicts += decided
     if type(event) is not Click or customer.stage < (_CONSIDERATION if customer.interested else _AWARENESS):
         _advance(customer, event.at, site)

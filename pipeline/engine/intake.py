@@ -199,13 +199,7 @@ def _touch_lines(
 
 def may_profile(customer: Customer, at: int, site: SiteNow) -> bool:
     """Whether inferences may be kept: affinities and scores. Who objects keeps none from then on."""
-    rules = site.policy.permission
-    words = customer.grants.get(_PROFILE)
-    if words is None:
-        return _PROFILE in rules.without_record
-    if len(words) == 1 and words[0].at <= at:
-        return words[0].granted and words[0].basis in rules.accepted.get(_PROFILE, ())
-    return permission.allowed(customer.grants, _PROFILE, "", rules, at)
+    return permission.in_general(customer.grants, _PROFILE, site.policy.permission, at)
 
 
 def _forget(customer: Customer) -> None:
@@ -216,16 +210,14 @@ def _forget(customer: Customer) -> None:
 def _may_collect(customer: Customer, person: str, packed: int, at: int, site: SiteNow) -> bool:
     """Whether activity may be collected. A page's consent mode speaks for anonymous visitors only."""
     rules = site.policy.permission
-    words = customer.grants.get(_COLLECT)
     if packed and person[person.index("|") + 1] == "a":
+        words = customer.grants.get(_COLLECT)
         if packed == customer.page_consent and words is not None and words[-1].at <= at:
             return words[-1].granted and words[-1].basis in rules.accepted.get(_COLLECT, ())
         _say(customer, packed, at, site)
         if not _consent_mode(packed).get(_COLLECT, True):
             return False
-    elif words is None:
-        return _COLLECT in rules.without_record
-    return permission.allowed(customer.grants, _COLLECT, "", rules, at)
+    return permission.in_general(customer.grants, _COLLECT, rules, at)
 
 
 def _say(customer: Customer, packed: int, at: int, site: SiteNow) -> None:

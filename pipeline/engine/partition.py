@@ -62,6 +62,10 @@ from pipeline.triggers.verdict import SiteNow, Suggest, Verdict, no_suggestions
 MAX_KNOWN_PRODUCTS = 20_000
 """Products of a site kept decoded in memory."""
 
+_BOUNDED, _EVENT, _LINE = 48 * 1024, 2 * 1024, 4 * 1024
+"""Bytes that a customer takes at most beside the cart, and that an event and a line of it add to the cart at most: what
+is far from too large need not be encoded at each change to be sure of it."""
+
 Load = Callable[[bytes], bytes | None]
 
 NO_SOURCE = -1
@@ -212,10 +216,13 @@ class PartitionEngine:
             name = site_of(person)
             site = self._sites.get(name) or self._site(name)
             value: bytes | None = None
+            room = MAX_VALUE_BYTES - _BOUNDED - (0 if before is None else len(before))
             one = len(rows) == 1
             for row in rows:
                 kept = customer if one else snapshot(customer)
-                after = self._fold_event(person, customer, row, site)
+                if type(event := row.event) is not Click:
+                    room -= _EVENT + _LINE * len(getattr(event, "lines", ()))
+                after = self._fold_event(person, customer, row, site, room)
                 if after is None:
                     customer = kept  # of a single row nothing is kept
                 else:
@@ -227,10 +234,10 @@ class PartitionEngine:
                 if due and (due != known or due <= self.clock.now):  # else it is set, or rang and was put aside
                     self._timers.set(person, due)
 
-    def _fold_event(self, person: str, customer: Customer, row: Row, site: SiteNow) -> bytes | None:
+    def _fold_event(self, person: str, customer: Customer, row: Row, site: SiteNow, room: int) -> bytes | None:
         """Fold an event into its customer. Whatever is raised costs this event only; None where it has no effect.
 
-        Returns the customer as stored, empty where it was not worked out.
+        Returns the customer as stored, empty where it was not worked out: only one without `room` may be too large.
         """
         event, known, touched = row.event, len(self._examples), len(self._touches)
         try:
@@ -240,7 +247,7 @@ class PartitionEngine:
                 if folded != NO_CONSENT:
                     return None
                 folded = forbid(customer, event, site)  # type: ignore[arg-type]
-            value = b"" if type(event) is Click else encode_customer(customer)
+            value = b"" if room >= 0 or type(event) is Click else encode_customer(customer)
             if len(value) > MAX_VALUE_BYTES:
                 raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"the profile would have {len(value)} bytes")
             if folded:

@@ -64,6 +64,20 @@ def allowed(grants: Grants, purpose: Purpose, channel: str, policy: PermissionPo
     return all(word.granted and word.basis in accepted for word in ruling)
 
 
+def in_general(grants: Grants, purpose: Purpose, policy: PermissionPolicy, at: int) -> bool:
+    """Whether a purpose was allowed at `at`, no channel asked for: `allowed`, for what is asked at every event.
+
+    Mostly the newest word had been said by then, and nothing else at the same moment.
+    """
+    words = grants.get(purpose)
+    if words is None:
+        return purpose in policy.without_record
+    newest = words[-1]
+    if newest.at <= at and (len(words) == 1 or words[-2].at < newest.at):
+        return newest.granted and newest.basis in policy.accepted.get(purpose, ())
+    return allowed(grants, purpose, "", policy, at)
+
+
 def channels_at(grants: Grants, at: int, policy: PermissionPolicy) -> Iterator[str]:
     """Channels on which a marketing message was allowed at `at`, the preferred first."""
     for channel in policy.channels:

@@ -132,7 +132,11 @@ def _added(scores: dict[str, int], name: str, gain: int, most: int) -> dict[str,
         scores[name] = known + gain
         return scores
     if len(scores) >= most:
-        del scores[min(scores, key=scores.__getitem__)]
+        lowest = min(scores.values())  # half the price of `min` by a key
+        for weak, score in scores.items():
+            if score == lowest:
+                del scores[weak]
+                break
     scores[name] = gain
     return scores
 

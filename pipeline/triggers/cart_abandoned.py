@@ -36,7 +36,7 @@ from pipeline.state.customer import NEVER, Customer, wake_by
 from pipeline.triggers import cart_content as content
 from pipeline.triggers.cart_episode import Closing, apply, cancelled, enter
 from pipeline.triggers.cart_judgement import judge
-from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, passed
+from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, passed, wake_of
 from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
 from pipeline.triggers.scored import cart_wait
 from pipeline.triggers.verdict import SiteNow, Verdict
@@ -51,8 +51,10 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
     if type(event) is Click:
         grain = grain_of(site.policy.cart)
         _touch(customer, event.at, grain, site)
-        if customer.cart is not None and not 0 < customer.next_due <= event.at + grain:
-            wake_by(customer, wake(customer, site))  # a new policy may have brought steps; none is due sooner
+        cart = customer.cart
+        if cart is not None and not 0 < customer.next_due <= event.at + grain:
+            soonest = cart if len(cart.pending) < 2 else replace(cart, pending=cart.pending[:1])
+            wake_by(customer, _wake(soonest, customer, site))  # a new policy may have brought steps; none is due sooner
         return []
     if isinstance(event, CartRow):
         _touch(customer, event.at, grain_of(site.policy.cart), site)
@@ -77,9 +79,10 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
 
 def wake(customer: Customer, site: SiteNow) -> int:
     """When the clock must look at this person's cart again."""
-    cart = customer.cart
-    if cart is None:
-        return NEVER
+    return NEVER if customer.cart is None else _wake(customer.cart, customer, site)
+
+
+def _wake(cart: Cart, customer: Customer, site: SiteNow) -> int:
     if cart.episode is not None and cart.episode.until:
         return min([cart.episode.until, *(change.at for change in cart.pending if change.at > site.clock)])
     due = next_wake(cart, customer.active, delays_of(site.policy, cart))
@@ -178,9 +181,14 @@ def _change(customer: Customer, person: str, change: CartChange, site: SiteNow) 
     verdicts: list[Verdict] = []
     if customer.cart is not None and customer.cart.pending and customer.cart.pending[0].at <= site.clock:
         verdicts += settle(customer, person, site)
+    before = () if customer.cart is None else customer.cart.pending
     verdicts += enter(customer, change, site)
-    wake_by(customer, wake(customer, site))
-    if customer.cart is not None and customer.cart.episode is not None and customer.cart.episode.until:
+    cart = customer.cart
+    if before and cart is not None and cart.pending and cart.pending[-1] is change and not site.policy.cart.categories:
+        wake_by(customer, wake_of(change, delays_of(site.policy, cart)))  # for those before it, it has been said
+    else:
+        wake_by(customer, wake(customer, site))
+    if cart is not None and cart.episode is not None and cart.episode.until:
         wake_by(customer, change.at)  # it may close what waits for room
     return verdicts
 

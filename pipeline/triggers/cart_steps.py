@@ -5,7 +5,7 @@ from functools import lru_cache
 from pipeline.config.durations import Millis
 from pipeline.config.policy import CartPolicy, SitePolicy
 from pipeline.heads.cart import SOONEST
-from pipeline.state.cart import PURCHASE, Cart, Episode
+from pipeline.state.cart import PURCHASE, Cart, CartChange, Episode
 from pipeline.state.customer import MAX_ACTIVE, NEVER
 from pipeline.triggers.cart_content import SHRINKING, active, dearest_category
 
@@ -71,14 +71,23 @@ def next_wake(cart: Cart, spans: tuple[int, ...], delays: Delays) -> int:
     if cart.episode is not None and (found := next_step(cart.episode, spans, delays)):
         due = found[1]
     for change in cart.pending:
-        silent = change.at + min(change.delay or delays[0][1], delays[0][1])
         if waiting:
+            at = wake_of(change, delays)
+            due = min(due or at, at)
             if change.rank == PURCHASE or change.op in SHRINKING:
-                return min(due or change.at, change.at)
-            due = min(due or silent, silent)
+                return due
         elif change.rank != PURCHASE:
-            due, waiting = silent, True
+            due, waiting = _silent(change, delays), True
     return due
+
+
+def wake_of(change: CartChange, delays: Delays) -> int:
+    """When the clock must look at a cart for this change of it, whatever else waits there."""
+    return change.at if change.rank == PURCHASE or change.op in SHRINKING else _silent(change, delays)
+
+
+def _silent(change: CartChange, delays: Delays) -> int:
+    return change.at + min(change.delay or delays[0][1], delays[0][1])
 
 
 def add_activity(spans: tuple[int, ...], at: int, grain: int, settled: int) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 from pipeline.config.policy import PermissionPolicy
 from pipeline.events.customer import Channel, Purpose
-from pipeline.policy.permission import allowed
+from pipeline.policy.permission import allowed, in_general
 from pipeline.state.customer import Customer, Grants
 from pipeline.triggers.cart_judgement import BOT_MEMORY
 from pipeline.triggers.contract import Reason
@@ -63,7 +63,5 @@ def _holds(grants: Grants, purpose: Purpose, at: int, rules: PermissionPolicy) -
     words = grants.get(purpose)
     if words is None:
         return purpose in rules.without_record
-    newest = words[-1]
-    if len(words) == 1 and newest.at <= at:
-        return newest.granted and newest.basis in rules.accepted.get(purpose, ())
-    return all(allowed(grants, purpose, "", rules, when) for when in (at, max(at, newest.at)))
+    newest = words[-1].at
+    return in_general(grants, purpose, rules, at) and (newest <= at or in_general(grants, purpose, rules, newest))

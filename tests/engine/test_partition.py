@@ -5,14 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipeline.engine import intake
+from pipeline.engine import intake, partition
 from pipeline.log.frames import FORMAT, Frame, FrameError, FrameKind, Mark, encode_frame
-from pipeline.log.rows import Click, ConsentRow, IdentifyRow, SourceResetRow
+from pipeline.log.rows import CartOp, Click, ClickKind, ConsentRow, IdentifyRow, Line, SourceResetRow
 from pipeline.state import codec
 from pipeline.state.customer import MAX_CHANNELS, Customer
 from pipeline.state.partition import CLOCK_KEY, POSITION_KEY, decode_clock, decode_position
 from pipeline.triggers import cart_abandoned
-from tests.engine.shop import ANN, SOURCES, Shop, add, at, click, order, site_policy, word
+from tests.engine.shop import ANN, SOURCES, Shop, add, at, cart, click, order, site_policy, word
 
 ONE_STEP = site_policy(steps=(30,))
 BOB = "s|c|bob"
@@ -185,6 +185,33 @@ def test_a_profile_that_would_be_too_large_keeps_its_earlier_value(monkeypatch: 
     shop.tell(add(0))
     shop.clock(30)
     assert shop.said() == [(1, "emitted", "silent", 30)]
+
+
+def _widest(number: int) -> Line:
+    """A line whose texts are as long as ingest lets them be, in the widest letters."""
+    return Line(
+        f"{number:04}".ljust(128, "\U0001f6d2"), 1, 10**9, *(f"{n}{number:04}".ljust(256, "\U0001f6d2") for n in "cb")
+    )
+
+
+def test_a_customer_is_far_from_too_large_as_long_as_there_is_said_to_be_room() -> None:
+    shop = Shop(ONE_STEP)
+    for n in range(40):
+        looks = [click(n, kind=kind, lines=(_widest(n),)) for kind in (ClickKind.VIEW_ITEM, ClickKind.ADD_TO_WISHLIST)]
+        shop.tell(*looks, order(n, order_id=f"{n:04}".ljust(128, "\U0001f6d2"), lines=(_widest(n),)))
+        shop.clock(n)
+    assert len(shop.store[ANN.encode()]) < partition._BOUNDED
+    grown = 0
+    for n in range(100, 140):
+        before = len(shop.store[ANN.encode()])
+        op = (CartOp.ADD, CartOp.SNAPSHOT, CartOp.SET, CartOp.REMOVE)[n % 4]
+        shop.tell(cart(n, op, *(_widest(1000 * n + i) for i in range(n % 3 + 1)), event_id="\U0001f6d2" * 60 + str(n)))
+        added = len(shop.store[ANN.encode()]) - before
+        assert added <= partition._EVENT + (n % 3 + 1) * partition._LINE
+        grown += added
+        if n % 10 == 0:
+            shop.clock(n)
+    assert grown > partition._LINE
 
 
 def test_an_output_that_would_be_too_large_is_refused_with_what_caused_it(monkeypatch: pytest.MonkeyPatch) -> None:

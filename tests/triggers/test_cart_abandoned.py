@@ -66,6 +66,10 @@ def test_the_oldest_change_that_filled_the_cart_names_the_episode() -> None:
     assert [decision["episode"] for decision in shop.decisions()] == ["first"]
 
 
+def test_an_order_that_is_read_before_what_it_answers_closes_it_as_the_clock_passes_it() -> None:
+    assert said(order(10), add(5), add(6), until=11) == [(1, "suppressed", "ordered", 10)]
+
+
 def test_a_message_shows_what_is_in_the_cart() -> None:
     shop = Shop(site_policy(steps=(30,), min_value=1), live=True)
     shop.tell(add(0, "a", 700, 2, category="shoes", device="mobile", locale="de"), add(0, "b", -1))
