@@ -260,6 +260,35 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ),
         ),
     ),
+    "Next item": (
+        Panel(
+            "Items suggested, by why",
+            "What counted most: seen before, seen together, visits alike, popular.",
+            "cps",
+            (("sum by (why) (rate(pipeline_next_item_suggested_total[$__rate_interval]))", "{{why}}"),),
+        ),
+        Panel(
+            "Rows of the next item",
+            "Of the learner's tables, and of each worker's shelf: the same, but for some seconds.",
+            "none",
+            (
+                ("sum(pipeline_next_item_rows)", "tables"),
+                ("sum by (instance) (pipeline_next_item_shelf_rows)", "shelf of {{instance}}"),
+            ),
+        ),
+        Panel(
+            "Time to suggest",
+            "99th percentile; the worker folds nothing meanwhile.",
+            "s",
+            (
+                (
+                    "histogram_quantile(0.99, "
+                    "sum by (le) (rate(pipeline_next_item_query_seconds_bucket[$__rate_interval])))",
+                    "p99",
+                ),
+            ),
+        ),
+    ),
     "Processes": (
         Panel(
             "Memory",
