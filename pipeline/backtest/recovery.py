@@ -143,7 +143,7 @@ def _reorder_pairs(history: Simulated) -> Pairs:
         if after is not None and after < at:
             continue
         stream.pass_time(at)
-        chance = stream.hazards(stream.memories[order.person].facts, at)[place]
+        chance = stream.hazards(stream.memories[order.person].facts)[place]
         offset = order.day_end - order.at
         truth = history.cadences[order.person, order.at]
         true = truth.chance(offset + begins[place], offset + REORDER_EDGES[place])

@@ -147,7 +147,7 @@ def score(log: OrderLog, cut: Cut) -> Scored:
     for person, memory in stream.memories.items():
         facts, silence = memory.facts, reorder.silence_of(memory, cut.at)
         orders = count.told(scorer, shop, facts, silence // DAY, cut.horizon)
-        chance = reorder.within(stream.hazards(facts, cut.at), silence, cut.horizon)
+        chance = reorder.within(stream.hazards(facts), silence, cut.horizon)
         worth = count.worth(facts, shop)
         age = facts.span + silence / DAY
         known = (facts.days - 1, facts.span / 7, age / 7, silence / DAY, facts.spent)

@@ -112,7 +112,7 @@ def ask(log: OrderLog, stream: Stream) -> list[Asked]:
             end, person = waiting.popleft()
             stream.pass_time(end)
             facts = stream.memories[person].facts
-            hazards = stream.hazards(facts, end)
+            hazards = stream.hazards(facts)
             asked.append(Asked(person, end, facts, reorder.within(hazards, 0, WITHIN)))
 
     for order in log.orders:

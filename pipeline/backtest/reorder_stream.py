@@ -14,7 +14,7 @@ from pipeline.scoring.snapshot import SnapshotError
 SITE = "backtest"
 
 EVERY = 200
-"""Examples after which a snapshot is due; it is taken when the next score is asked for."""
+"""Examples after which a snapshot is taken, as live."""
 
 
 class Stream:
@@ -23,8 +23,7 @@ class Stream:
     def __init__(self) -> None:
         self.memories: dict[str, Memory] = {}
         self._learner = HeadLearner(HEADS["reorder"])
-        self._scorer: Scorer | None = None
-        self._learned = 0
+        self.scorer: Scorer | None = None
         self._wakes: list[tuple[int, str]] = []
         self._number = 0
         self.refused = 0
@@ -53,16 +52,12 @@ class Stream:
                 heappush(self._wakes, (after, person))
             for labelled in labels:
                 self._learner.learn(example_of(labelled, "reorder", SITE, reorder.SPEC.hash))
+                if self._learner.trained % EVERY == 0:
+                    self._publish(wake)
 
-    def hazards(self, facts: Facts, clock: int) -> list[float]:
-        """The hazards of all bins after a purchase, as the snapshot of this time says; the prior's without one."""
-        if self._learner.trained >= self._learned + EVERY:
-            self._learned = self._learner.trained
-            try:
-                self._scorer = self._fresh(clock)
-            except SnapshotError:
-                self.refused += 1  # the last good one stays, as live
-        scorer = self._scorer
+    def hazards(self, facts: Facts) -> list[float]:
+        """The hazards of all bins after a purchase, as the snapshot of now says; the prior's without one."""
+        scorer = self.scorer
         if scorer is None:
             return list(reorder.PRIOR)
         shop = scorer.shop(SITE)
@@ -73,5 +68,8 @@ class Stream:
         """Labels learned so far."""
         return self._learner.trained
 
-    def _fresh(self, clock: int) -> Scorer:
-        return Scorer(reorder.SPEC, self._learner.snapshot(clock))
+    def _publish(self, clock: int) -> None:
+        try:
+            self.scorer = Scorer(reorder.SPEC, self._learner.snapshot(clock))
+        except SnapshotError:
+            self.refused += 1  # the last good one stays, as live
