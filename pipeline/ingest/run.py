@@ -35,6 +35,9 @@ from pipeline.monitor.registry import process_registry
 
 logger = logging.getLogger(__name__)
 
+FETCH_WAIT_MS = 25
+"""Longest that a broker holds back the answer to a fetch where nothing is new; a tick's look at the ends waits behind."""
+
 COMMIT_EVERY = 1.0
 """Seconds. What was read since the last commit is read again after a crash, and dropped by the engine."""
 
@@ -96,7 +99,7 @@ class Ingest(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             session_timeout_ms=10_000,
             heartbeat_interval_ms=2_000,
             max_partition_fetch_bytes=2 * 1024 * 1024,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         self._producer = AIOKafkaProducer(
             **arguments,
