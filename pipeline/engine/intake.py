@@ -120,13 +120,13 @@ def _order(customer: Customer, _person: str, event: OrderRow, site: SiteNow) -> 
         customer.ordered_offline = max(customer.ordered_offline, event.at)
         _on_channel(customer, "store", event.at)
     if event.lines:
-        if customer.tastes is not None:
-            customer.tastes = tastes.without_items(customer.tastes, frozenset(line.sku for line in event.lines))
         if may_profile(customer, event.at, site):
             for line in event.lines:
                 customer.tastes = tastes.touched(
                     customer.tastes, tastes.BOUGHT, event.at, site.policy.taste.half_life, line.category, line.brand
                 )
+        if customer.tastes is not None:
+            customer.tastes = tastes.bought(customer.tastes, [line.sku for line in event.lines])
         if customer.wishes:
             bought = {line.sku for line in event.lines}
             customer.wishes = tuple(wish for wish in customer.wishes if wish not in bought)

@@ -4,8 +4,9 @@ Forward decay (Cormode, Shkapenyuk, Srivastava, Xu: ICDE 2009): a touch at t wei
 integers, so that every machine comes to the same bits. All scores are on one scale, so ranks need no decay.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from pipeline.state.recent import digest
 from pipeline.state.tastes import Tastes
 
 UNIT = 64
@@ -16,6 +17,7 @@ VIEWED, WISHED, CARTED, BOUGHT = 1, 3, 4, 6
 
 MAX_NAMES = 6
 MAX_ITEMS = 8
+MAX_BOUGHT = 8
 HELD, BEATEN = 11, 10
 """Who holds a place keeps it up to this ratio of scores, or small changes would swing it."""
 
@@ -28,6 +30,9 @@ _FAR = 8
 
 _DEAREST = 64
 _SHELVES = tuple(map(str, range(_DEAREST + 1)))
+
+_MARK = 5
+"""Bytes of a digest."""
 
 _SHIFT = 63
 """What is shifted so far comes to nothing."""
@@ -76,15 +81,26 @@ def touched(
         _added(tastes.shelves, shelf, gain, MAX_NAMES) if shelf else tastes.shelves,
         of_facets,
         _seen(tastes.items, item, gain) if item else tastes.items,
+        tastes.bought,
     )
 
 
-def without_items(tastes: Tastes, items: frozenset[str]) -> Tastes:
-    """The affinities without some items: what was bought is not shown again."""
-    if items.isdisjoint(tastes.items):
-        return tastes
-    kept = {item: score for item, score in tastes.items.items() if item not in items}
-    return Tastes(tastes.landmark, tastes.categories, tastes.brands, tastes.shelves, tastes.facets, kept)
+def bought(tastes: Tastes, items: Sequence[str]) -> Tastes:
+    """The affinities without some items: what was bought is not shown again. The last MAX_BOUGHT are remembered."""
+    gone = frozenset(items)
+    kept = {item: score for item, score in tastes.items.items() if item not in gone}
+    marks = [tastes.bought[i : i + _MARK] for i in range(0, len(tastes.bought), _MARK)]
+    new = [digest(item) for item in dict.fromkeys(items[-MAX_BOUGHT:])]
+    remembered = b"".join([*[mark for mark in marks if mark not in new], *new][-MAX_BOUGHT:])
+    return Tastes(tastes.landmark, tastes.categories, tastes.brands, tastes.shelves, tastes.facets, kept, remembered)
+
+
+def bought_lately(tastes: Tastes) -> Callable[[str], bool]:
+    """Whether an item was bought lately, and not looked at since."""
+    marks = {tastes.bought[i : i + _MARK] for i in range(0, len(tastes.bought), _MARK)}
+    if not marks:
+        return lambda _: False
+    return lambda item: item not in tastes.items and digest(item) in marks
 
 
 def first(scores: dict[str, int], holder: str) -> str:
@@ -168,4 +184,5 @@ def _rebased(tastes: Tastes, halvings: int, half_life: int) -> Tastes:
         rebased(tastes.shelves),
         rebased(tastes.facets),
         rebased(tastes.items),
+        tastes.bought,
     )

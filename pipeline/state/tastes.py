@@ -12,7 +12,7 @@ class Tastes(Struct, frozen=True, array_like=True, gc=False):
 
     `categories` and `brands` by name, `shelves` by price shelf, `facets` by `name=value`, each in the order in which
     they came to be known; `items` by item id, in the order of the last touch, the newest last, so that it is the ring
-    of what was viewed last as well.
+    of what was viewed last as well. `bought` has 5-byte digests of the items that were bought last, the newest last.
     """
 
     landmark: int = 0
@@ -21,3 +21,4 @@ class Tastes(Struct, frozen=True, array_like=True, gc=False):
     shelves: dict[str, int] = {}
     facets: dict[str, int] = {}
     items: dict[str, int] = {}
+    bought: bytes = b""

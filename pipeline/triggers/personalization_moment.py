@@ -8,9 +8,10 @@ from pipeline.log.persons import ids_of
 from pipeline.log.rows import ProductRow
 from pipeline.policy.permission import allowed
 from pipeline.profile.funnel import Stage, stage_at
-from pipeline.profile.tastes import first, top
+from pipeline.profile.tastes import bought_lately, first, top
 from pipeline.state.customer import Customer
 from pipeline.state.shown import Standing, Told
+from pipeline.state.tastes import Tastes
 from pipeline.triggers.cart_content import active, filled, present
 from pipeline.triggers.contract import Action, Moment, Suggestion
 from pipeline.triggers.scored import BANDS, band_of
@@ -46,11 +47,11 @@ def standing_of(customer: Customer, last: Standing, at: int, site: SiteNow) -> S
 
 
 def suggested(customer: Customer, site: SiteNow) -> tuple[Suggestion, ...]:
-    """What a person may look at next, other than what is in the cart. Nothing else goes by it."""
-    sellable = _sellable(site.product)
+    """What a person may look at next, other than what is in the cart or was bought lately. Nothing else goes by it."""
+    tastes = customer.tastes or Tastes()
+    sellable, has_it = _sellable(site.product), bought_lately(tastes)
     in_cart = {line.sku for line in active(present(customer.cart))}
-    touched = {} if customer.tastes is None else customer.tastes.items
-    return site.suggest(site.name, touched, lambda sku: sku not in in_cart and sellable(sku))
+    return site.suggest(site.name, tastes.items, lambda sku: sku not in in_cart and sellable(sku) and not has_it(sku))
 
 
 def _sellable(product_of: Callable[[str], ProductRow | None]) -> Callable[[str], bool]:

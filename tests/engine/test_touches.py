@@ -142,6 +142,14 @@ def test_what_is_out_of_stock_restricted_or_in_the_cart_is_not_suggested() -> No
     assert [one["item_id"] for one in trigger["data"]["suggestions"]] == ["new"]
 
 
+def test_what_was_bought_is_not_suggested_until_it_is_looked_at_again() -> None:
+    shop = SuggestingShop("boots", "laces")
+    shop.tell(view(0, "a"), order(1, "boots"), view(2, "b"), view(3, "boots"))
+    suggested = [[one["item_id"] for one in trigger["data"]["suggestions"]] for trigger in shop.triggers()]
+    assert suggested[0] == suggested[1] == ["laces"]
+    assert suggested[-1] == ["boots", "laces"]
+
+
 def test_nobody_asks_where_nothing_is_shown() -> None:
     shop = SuggestingShop("x")
     shop.tell(view(0, "a"), view(1, "a"), view(1.01, "b"), order(20))

@@ -9,16 +9,18 @@ from pipeline.config.durations import DAY
 from pipeline.profile.tastes import (
     BOUGHT,
     CARTED,
+    MAX_BOUGHT,
     MAX_ITEMS,
     MAX_NAMES,
     UNIT,
     VIEWED,
     WISHED,
+    bought,
+    bought_lately,
     first,
     shelf_of,
     top,
     touched,
-    without_items,
 )
 from pipeline.state.tastes import Tastes
 
@@ -132,9 +134,20 @@ def test_items_are_in_the_order_in_which_they_were_looked_at_and_favourites_outl
 
 def test_what_was_bought_goes_and_nothing_else() -> None:
     tastes = touched(touched(None, 1, T0, HALF_LIFE, "c", item="a"), 1, T0, HALF_LIFE, item="b")
-    left = without_items(tastes, frozenset({"a", "x"}))
+    left = bought(tastes, ["a", "x"])
     assert (left.items, left.categories) == ({"b": UNIT}, {"c": UNIT})
-    assert without_items(left, frozenset({"a"})) is left
+
+
+def test_what_was_bought_last_is_known_until_it_is_looked_at_again() -> None:
+    tastes = bought(touched(None, 1, T0, HALF_LIFE, item="a"), ["a", "b"])
+    assert [item for item in "abc" if bought_lately(tastes)(item)] == ["a", "b"]
+    again = touched(tastes, 1, T0, HALF_LIFE, item="a")
+    assert [item for item in "abc" if bought_lately(again)(item)] == ["b"]
+    many = bought(tastes, [f"item {n}" for n in range(MAX_BOUGHT - 1)])
+    assert [item for item in "ab" if bought_lately(many)(item)] == ["b"]
+    assert bought(tastes, ["b", "b"]).bought == tastes.bought
+    long_after = touched(tastes, 1, T0 + 100 * HALF_LIFE, HALF_LIFE, item="c")
+    assert bought_lately(long_after)("a")
 
 
 def test_a_value_that_is_kept_elsewhere_is_not_changed() -> None:
