@@ -36,7 +36,7 @@ from pipeline.monitor.registry import process_registry
 logger = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 25
-"""Longest that a broker holds back the answer to a fetch where nothing is new; a tick's look at the ends waits behind."""
+"""Longest that a broker holds back the answer to a fetch where nothing is new; a tick waits behind it for the ends."""
 
 COMMIT_EVERY = 1.0
 """Seconds. What was read since the last commit is read again after a crash, and dropped by the engine."""
