@@ -39,7 +39,8 @@ from pipeline.config.policy import (
 )
 from pipeline.config.settings import Settings
 from pipeline.ingest.control import policy_record
-from pipeline.kafka.clients import connection
+from pipeline.kafka.clients import FETCH_WAIT_MS, connection, stop_consumer
+from pipeline.kafka.ranges import read_range
 from pipeline.kafka.topics import CONTROL, apply, read_namespace
 from pipeline.local.ports import free_port
 from pipeline.log.frames import decode_frame
@@ -299,7 +300,10 @@ class Stage:
 
     async def _records(self, topic: str, isolation: str) -> list[ConsumerRecord]:
         consumer = AIOKafkaConsumer(
-            **connection(self.settings.kafka), isolation_level=isolation, auto_offset_reset="earliest"
+            **connection(self.settings.kafka),
+            isolation_level=isolation,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
         await consumer.start()
         found: list[ConsumerRecord] = []
@@ -308,12 +312,11 @@ class Stage:
             ends = await consumer.end_offsets(places)
             for place in places:
                 consumer.assign([place])
-                await consumer.seek_to_beginning(place)
-                while await consumer.position(place) < ends[place]:
-                    for batch in (await consumer.getmany(timeout_ms=300)).values():
-                        found += [record for record in batch if record.offset < ends[place]]
+                begin = (await consumer.beginning_offsets([place]))[place]
+                async for batch in read_range(consumer, place, begin, ends[place]):
+                    found += batch
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
         return found
 
     def decisions(self) -> list[dict[str, Any]]:

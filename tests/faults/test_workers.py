@@ -26,7 +26,7 @@ def pause_workers(stage: Stage, seed: int, sessions: int, seconds: float, pauses
     workers = [stage.worker("one"), stage.worker("two")]
     stage.ingest()
     stage.serve()
-    time.sleep(SESSION + 2)
+    until_both_work(workers)
     feed = stage.feed(history, seconds)
     for _ in range(pauses):
         time.sleep(chance.uniform(1, 3))
@@ -39,6 +39,14 @@ def pause_workers(stage: Stage, seed: int, sessions: int, seconds: float, pauses
     clock = history.span.last_ms + SETTLE
     stage.settle(clock)
     stage.judge(clock)
+
+
+def until_both_work(workers: list[Process]) -> None:
+    """Until each owns a partition: then the group has taken the second one in."""
+    until = time.monotonic() + 60
+    while not all("restored" in worker.text() for worker in workers):
+        assert time.monotonic() < until, [worker.text() for worker in workers]
+        time.sleep(0.1)
 
 
 def test_a_worker_that_wakes_up_after_its_session_doubles_nothing(stage_of) -> None:
