@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.backtest.cart_stream import ANCHORS, Stream, told
+from pipeline.backtest.cart_stream import ANCHORS, Held, Stream, told
 from pipeline.backtest.clicklog import ClickLog, read_clicklog
 from pipeline.backtest.result import Gate, Result
 from pipeline.config.errors import UserError
 from pipeline.heads.cart import Memory
 from pipeline.learning.quality import Floats, auc, calibration_error, interval, log_losses, pr_auc
-from pipeline.scoring.hazard import CART_EDGES, HOUR, bin_at, survival
+from pipeline.scoring.hazard import CART_EDGES, HOUR, MINUTE, bin_at, survival
 
 SCORED_FROM = 0.4
 """Share of the log's time of which predictions are learned from but not scored."""
@@ -133,7 +133,7 @@ def within_bins(
 
 def from_opening(log: ClickLog) -> dict[str, Any]:
     """The hazard of an order in each bin since a cart was opened, and the share ordered within hours."""
-    memories: dict[str, tuple[Memory, frozenset[str]]] = {}
+    memories: dict[str, tuple[Memory, Held]] = {}
     ordered, at_risk = [0] * len(CART_EDGES), [0] * len(CART_EDGES)
 
     def ended(opened: int, at: int, by_order: bool) -> None:
@@ -145,17 +145,22 @@ def from_opening(log: ClickLog) -> dict[str, Any]:
             ordered[reached] += 1
 
     for row in log.interactions:
-        before, items = memories.get(row.person, (Memory(), frozenset[str]()))
-        after, items = told(before, items, row, "")
+        before, held = memories.get(row.person, (Memory(), {}))
+        after, held = told(before, held, row, "")
         if before.opened and not after.opened:
             ended(before.opened, row.at, after.orders > before.orders)
-        memories[row.person] = after, items
+        memories[row.person] = after, held
     for memory, _ in memories.values():
         if memory.opened:
             ended(memory.opened, log.interactions[-1].at, False)
     hazards = [count / risk if risk else 0.0 for count, risk in zip(ordered, at_risk, strict=True)]
     within = {f"{hours} h": round(1 - survival(CART_EDGES, hazards, 0, hours * HOUR), 4) for hours in (1, 24, 72)}
-    return {"hazards": [round(hazard, 4) for hazard in hazards], "at_risk": at_risk, "ordered_within": within}
+    return {
+        "bins_end_after_minutes": [edge // MINUTE for edge in CART_EDGES],
+        "hazards": [round(hazard, 4) for hazard in hazards],
+        "at_risk": at_risk,
+        "ordered_within": within,
+    }
 
 
 def _figures(chances: Floats, labels: Floats, bins: Ints) -> dict[str, float | None]:

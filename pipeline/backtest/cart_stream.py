@@ -12,6 +12,7 @@ from pipeline.heads.labelled import Labelled, example_of
 from pipeline.learning.head import HeadLearner
 from pipeline.learning.heads import HEADS
 from pipeline.replay.rows import Action
+from pipeline.scoring.features import Inputs
 from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.snapshot import SnapshotError
 
@@ -20,11 +21,14 @@ SITE = "backtest"
 EVERY = 200
 """Examples after which the learner publishes a snapshot."""
 
+Held = dict[str, tuple[int, int]]
+"""What is in a cart: quantity by item, and the price of one piece in minor units, 0 where unknown."""
+
 ANCHORS = ("constant_a_bin", "table", "river_a_bin", "river_pooled")
 
 
 class Asked(Struct):
-    """A prediction whose label came: by whom, of which bin, what the head and its anchors said, and what was true."""
+    """A prediction whose label came: by whom, of which bin, what the head and its anchors said of which inputs."""
 
     made_at: int
     person: int
@@ -32,6 +36,7 @@ class Asked(Struct):
     chance: float
     anchors: tuple[float, ...]
     label: int
+    inputs: Inputs
 
 
 class Person(Struct):
@@ -39,7 +44,7 @@ class Person(Struct):
 
     number: int
     memory: Memory = Memory()
-    items: frozenset[str] = frozenset()
+    held: Held = {}
     ordered_at: int = 0
 
 
@@ -68,7 +73,7 @@ class Stream:
             person.ordered_at = row.at
         before = person.memory
         self._taken += 1
-        person.memory, person.items = told(before, person.items, row, str(self._taken))
+        person.memory, person.held = told(before, person.held, row, str(self._taken))
         if before.open is not None and person.memory.open is not before.open:
             self._forget(before, person.memory)
         if person.memory.touches > before.touches and person.memory.open is None:
@@ -108,7 +113,9 @@ class Stream:
 
     def _learn(self, labelled: Labelled, person: int) -> None:
         chance, anchors = self._said.pop((labelled.id, labelled.bin))
-        self.asked.append(Asked(labelled.made_at, person, labelled.bin, chance, anchors, labelled.label))
+        self.asked.append(
+            Asked(labelled.made_at, person, labelled.bin, chance, anchors, labelled.label, labelled.inputs)
+        )
         for anchor in self._anchors:
             anchor.learn(labelled.inputs, labelled.label)
         self._learner.learn(example_of(labelled, "cart", SITE, cart.SPEC.hash))
@@ -119,15 +126,32 @@ class Stream:
                 self.refused += 1
 
 
-def told(memory: Memory, items: frozenset[str], row: Interaction, prediction: str) -> tuple[Memory, frozenset[str]]:
-    """A row of a log as the head takes it, and what is in the cart then."""
+def told(memory: Memory, held: Held, row: Interaction, prediction: str) -> tuple[Memory, Held]:
+    """A row of a log as the engine takes it for the head, and what is in the cart then.
+
+    What is remembered of a person begins with a cart or an order: most who look have neither.
+    """
     match row.kind:
         case Action.ADD:
-            return cart.carted(memory, row.at, prediction, row.item), items | {row.item}
-        case Action.REMOVE if row.item in items:
-            left = items - {row.item}
-            return (cart.carted(memory, row.at, prediction) if left else cart.emptied(memory, row.at)), left
+            quantity, price = held.get(row.item, (0, 0))
+            after = {**held, row.item: (quantity + row.quantity, row.price if row.price >= 0 else price)}
+            return cart.carted(memory, row.at, prediction, row.item, _facts(after, row)), after
+        case Action.REMOVE if row.item in held:
+            quantity, price = held[row.item]
+            after = {**held, row.item: (quantity - row.quantity, price)}
+            if quantity <= row.quantity:
+                del after[row.item]
+            if after:
+                return cart.carted(memory, row.at, prediction, facts=_facts(after, row)), after
+            return cart.emptied(memory, row.at), after
         case Action.BUY:
-            return cart.ordered(memory, row.at), frozenset()
+            return cart.ordered(memory, row.at), {}
+        case Action.VIEW | Action.WISH if not memory.seen:
+            return memory, held
         case _:
-            return cart.viewed(memory, row.at, row.item), items
+            return cart.viewed(memory, row.at, row.item), held
+
+
+def _facts(held: Held, row: Interaction) -> cart.Facts:
+    value = sum(quantity * price for quantity, price in held.values())
+    return cart.Facts(value, len(held), int(row.device in cart.MOBILE), int(row.account))

@@ -42,8 +42,8 @@ _VALUE = re.compile(r"""^(['"]).*\1 (?=is )""")
 class Interaction(Struct, frozen=True, gc=False):
     """Who did what to which item when.
 
-    `at` is epoch milliseconds, `price` minor units or -1 where unknown; a category, brand or session that the log
-    does not have is empty.
+    `at` is epoch milliseconds, `price` of one piece minor units or -1 where unknown; a category, brand, session or
+    device that the log does not have is empty. `account` says whether the person is known to have one.
     """
 
     at: int
@@ -54,6 +54,9 @@ class Interaction(Struct, frozen=True, gc=False):
     brand: str = ""
     price: int = -1
     session: str = ""
+    quantity: int = 1
+    device: str = ""
+    account: bool = False
 
 
 class ClickLog(Struct, frozen=True):

@@ -7,10 +7,12 @@ from pipeline.backtest.orderlog import Order
 from pipeline.config.durations import DAY
 from pipeline.config.errors import UserError
 from pipeline.events.cart import AddToCart, CartSnapshot, ClearCart, RemoveFromCart
+from pipeline.events.catalog import ProductChange
 from pipeline.events.click import ViewItem
 from pipeline.events.customer import Identify
+from pipeline.events.envelope import Event
 from pipeline.events.order import Purchase
-from pipeline.log.persons import anonymous_key
+from pipeline.log.persons import anonymous_key, has_account
 from pipeline.replay.rows import Action
 from pipeline.simulator.happening import CARTS, CLICKS, ORDERS, Happening
 from pipeline.simulator.parameters import SimulatedShop
@@ -54,7 +56,7 @@ class _Reader:
     def __init__(self, site: str) -> None:
         self._site = site
         self._merged: dict[str, str] = {}
-        self._held: dict[str, dict[str, None]] = {}
+        self._held: dict[str, dict[str, int]] = {}
         self.persons: dict[str, int] = {}
         self.interactions: list[Interaction] = []
         self.orders: list[Order] = []
@@ -65,41 +67,65 @@ class _Reader:
 
     def take(self, happening: Happening) -> None:
         """Take an event as the engine would read it."""
-        event, at = happening.event, happening.at_ms
+        event, at, key = happening.event, happening.at_ms, happening.key
         if isinstance(event, Identify) and event.anonymous_id is not None:
-            self._merged[happening.key] = anonymous_key(self._site, event.anonymous_id)
+            self._merged[key] = anonymous_key(self._site, event.anonymous_id)
         if happening.topic not in (CLICKS, CARTS, ORDERS):
             return
-        name = self.name(happening.key)
+        name = self.name(key)
         held = self._held.setdefault(name, {})
         match event:
             case ViewItem(items=[item, *_]):
-                self._row(at, name, Action.VIEW, item.item_id)
+                self._row(happening, Action.VIEW, item.item_id)
             case AddToCart() | CartSnapshot():
+                first = event.items[0]
+                before = held.get(first.item_id, 0)
                 for item in event.items:
-                    held[item.item_id] = None
-                self._row(at, name, Action.ADD, event.items[0].item_id)
+                    known = held.get(item.item_id, 0) if isinstance(event, AddToCart) else 0
+                    held[item.item_id] = known + item.quantity
+                price = -1 if first.price is None else first.price
+                self._row(happening, Action.ADD, first.item_id, price, held[first.item_id] - before)
             case RemoveFromCart():
-                self._remove(at, name, [item.item_id for item in event.items])
+                self._remove(happening, {item.item_id: item.quantity for item in event.items})
             case ClearCart():
-                self._remove(at, name, list(held))
+                self._remove(happening, dict(held))
             case Purchase():
                 held.clear()
-                self._row(at, name, Action.BUY, event.order_id)
+                self._row(happening, Action.BUY, event.order_id)
                 if event.customer_id is not None:
                     items = sum(item.quantity for item in event.items or ())
-                    self.orders.append(Order(at, (at // DAY + 1) * DAY, happening.key, event.value, items))
+                    self.orders.append(Order(at, (at // DAY + 1) * DAY, key, event.value, items))
             case _:
-                self._row(at, name, Action.VIEW, "")
+                self._row(happening, Action.VIEW, "")
 
-    def _remove(self, at: int, name: str, items: list[str]) -> None:
-        for item in items:
-            self._held[name].pop(item, None)
-            self._row(at, name, Action.REMOVE, item)
+    def _remove(self, happening: Happening, quantities: dict[str, int]) -> None:
+        held = self._held[self.name(happening.key)]
+        for item, quantity in quantities.items():
+            held[item] = held.get(item, 0) - quantity
+            if held[item] <= 0:
+                del held[item]
+            self._row(happening, Action.REMOVE, item, quantity=quantity)
 
-    def _row(self, at: int, name: str, kind: Action, item: str) -> None:
+    def _row(self, happening: Happening, kind: Action, item: str, price: int = -1, quantity: int = 1) -> None:
+        name, key = self.name(happening.key), happening.key
         self.persons.setdefault(name, len(self.persons))
-        self.interactions.append(Interaction(at, name, kind, item))
+        self.interactions.append(
+            Interaction(
+                happening.at_ms,
+                name,
+                kind,
+                item,
+                price=price,
+                quantity=quantity,
+                device=_device(happening.event),
+                account=has_account(key),
+            )
+        )
+
+
+def _device(event: Event | ProductChange) -> str:
+    context = None if isinstance(event, ProductChange) else event.context
+    return (context and context.device) or ""
 
 
 def no_file(path: object) -> None:

@@ -35,7 +35,7 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
     if refusal is not None:
         return refusal
     if may_profile(customer, event.at, site) and not (customer.bot and abs(event.at - customer.bot) < BOT_MEMORY):
-        heads.take(customer, event, site)
+        heads.take(customer, person, event, site)
     verdicts: list[Verdict] = []
     for on_event in _ON_EVENT:
         if decided := on_event(customer, person, event, site):

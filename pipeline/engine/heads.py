@@ -4,25 +4,25 @@ from msgspec.structs import replace
 
 from pipeline.engine.touches import hand_over
 from pipeline.heads import cart, count, intent, reorder
+from pipeline.log.persons import has_account
 from pipeline.log.rows import CartOp, CartRow, Click, ClickKind, MessageRow, OrderNews, OrderRow, PersonEvent, Report
 from pipeline.profile.days import day_of, start_of
 from pipeline.profile.money import in_base_currency
 from pipeline.profile.orders import orders_on
 from pipeline.profile.tastes import CARTED, VIEWED, WISHED
 from pipeline.scoring.hazard import MINUTE
+from pipeline.state.cart import CART_CHANGE, CartChange
 from pipeline.state.customer import Customer, wake_by
 from pipeline.state.heads import MAX_DUE, Heads
 from pipeline.state.orders import OrderState
 from pipeline.state.recent import digest
-from pipeline.triggers.cart_content import present
+from pipeline.triggers.cart_content import Lines, active, after, present, priced, worth
 from pipeline.triggers.scored import reorder_due
 from pipeline.triggers.verdict import SiteNow
 
 _VIEW_ITEM, _VIEW_CATEGORY, _SEARCH = int(ClickKind.VIEW_ITEM), int(ClickKind.VIEW_CATEGORY), int(ClickKind.SEARCH)
 _FAVOURING = frozenset(map(int, (ClickKind.ADD_TO_WISHLIST, ClickKind.LIKE)))
-_ADD, _REMOVE, _CHECKOUT, _SNAPSHOT, _CLEAR = map(
-    int, (CartOp.ADD, CartOp.REMOVE, CartOp.CHECKOUT, CartOp.SNAPSHOT, CartOp.CLEAR)
-)
+_ADD, _REMOVE, _CHECKOUT = map(int, (CartOp.ADD, CartOp.REMOVE, CartOp.CHECKOUT))
 _PURCHASE, _SENT = int(OrderNews.PURCHASE), int(Report.SENT)
 _REFUNDED = int(OrderNews.REFUNDED)
 _UNDOING = frozenset({int(OrderNews.CANCELLED), _REFUNDED})
@@ -36,7 +36,7 @@ _LABELS_BY = 30 * MINUTE
 _NOTHING = Heads()
 
 
-def take(customer: Customer, event: PersonEvent, site: SiteNow) -> None:
+def take(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> None:
     """Take an event that the profile has taken, of a person of whom a profile may be kept.
 
     What is predicted of it is scored with the models of now, and kept until its label is known. Products that it
@@ -45,7 +45,7 @@ def take(customer: Customer, event: PersonEvent, site: SiteNow) -> None:
     if type(event) is Click:
         _click(customer, event, site)
     elif isinstance(event, CartRow):
-        _cart(customer, event, site)
+        _cart(customer, person, event, site)
     elif isinstance(event, OrderRow):
         if event.news == _PURCHASE and not event.renewal:
             _order(customer, event, site)
@@ -63,7 +63,7 @@ def leave(customer: Customer, at: int) -> None:
 
 
 def empty(customer: Customer, at: int) -> None:
-    """Nothing was left in the cart by a change that was taken for a touch."""
+    """There is no cart, whatever the heads took for one: a change came late, after the order that closed it."""
     heads = customer.heads
     if heads is not None and heads.cart is not None and heads.cart.opened:
         customer.heads = replace(heads, cart=cart.emptied(heads.cart, at))
@@ -133,7 +133,7 @@ def _click(customer: Customer, event: Click, site: SiteNow) -> None:
     customer.heads = Heads(memory, carts, heads.reorder, heads.due, heads.count)
 
 
-def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
+def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> None:
     at, op = event.at, event.op
     heads = customer.heads or _NOTHING
     memory, carts = heads.intent or intent.Memory(), heads.cart or cart.Memory()
@@ -144,15 +144,17 @@ def _cart(customer: Customer, event: CartRow, site: SiteNow) -> None:
         memory = intent.checked_out(memory, at)
     else:
         memory = intent.changed_cart(memory, at)
-    if op == _CHECKOUT or (op == _REMOVE and not _holds(customer, event)):
+    lines = () if op == _CHECKOUT else present(customer.cart)
+    if op == _CHECKOUT or (op == _REMOVE and not _hold(lines, event)):
         carts = cart.viewed(carts, at)
-    elif op == _CLEAR or (op == _SNAPSHOT and not event.lines):
+    elif not (lines := _left(lines, event, site)):
         carts = cart.emptied(carts, at)
     else:
         carts, labels = cart.settle(carts, site.clock)
         for label in labels:
             site.learn("cart", label)
-        carts = cart.carted(carts, at, _name(event.id), event.lines[0].sku if event.lines else "")
+        facts = cart.Facts(worth(lines), len(lines), int(customer.device in cart.MOBILE), int(has_account(person)))
+        carts = cart.carted(carts, at, _name(event.id), event.lines[0].sku if event.lines else "", facts)
         if carts.open is None:
             site.note(UNASKED)
         wake_by(customer, _cart_labels(carts))
@@ -181,8 +183,7 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
     sure, carts, before = heads.intent, heads.cart, heads.reorder or reorder.Memory()
     if not event.offline:
         sure = intent.ordered(sure or intent.Memory(), at)
-    if carts is not None:
-        carts = cart.ordered(carts, at)
+    carts = cart.ordered(carts or cart.Memory(), at)
     scorer = site.models.get("reorder")
     day_end = start_of(day_of(at, zone) + 1, zone)
     value = in_base_currency(event.value, event.currency, site.policy) or 0
@@ -239,9 +240,15 @@ def _cart_labels(memory: cart.Memory) -> int:
     return max(known, memory.touched + _LABELS_BY) if known else 0
 
 
-def _holds(customer: Customer, event: CartRow) -> bool:
+def _left(lines: Lines, event: CartRow, site: SiteNow) -> Lines:
+    """What a change leaves in a cart, of what counts for an abandonment. No trigger has taken the change yet."""
+    change = CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, priced(event, site.policy))
+    return active(after(lines, change))
+
+
+def _hold(lines: Lines, event: CartRow) -> bool:
     """Whether anything that is taken out is in the cart."""
-    inside = {line.sku for line in present(customer.cart)}
+    inside = {line.sku for line in lines}
     return any(line.sku in inside for line in event.lines)
 
 

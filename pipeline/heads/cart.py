@@ -36,7 +36,7 @@ ENOUGH_LABELS = 2_000
 
 SPEC = Spec(
     "cart",
-    1,
+    2,
     (
         Input("bin", "step {} of the silence", edges=tuple(range(1, len(CART_EDGES))), scaled=False),
         Input("age", "cart opened {} hours ago", HOUR),
@@ -47,6 +47,10 @@ SPEC = Spec(
         Input("visits", "{} visits", scaled=False),
         Input("touches", "carts touched {} times", scaled=False),
         Input("bought", "{} carts ordered", scaled=False),
+        Input("value", "{} in the cart", 100.0, edges=(1,)),
+        Input("lines", "{} products in the cart"),
+        Input("mobile", "phone or tablet: {} (1 for yes)"),
+        Input("account", "has an account: {} (1 for yes)"),
     ),
     shrunk=(
         Shrunk(
@@ -74,6 +78,25 @@ class Prediction(Struct, frozen=True, array_like=True, gc=False):
     version: int = 0
 
 
+class Facts(Struct, frozen=True, array_like=True, gc=False):
+    """What a shop knows of a cart as it was left by a touch; 0 for what it does not know.
+
+    `value` is in minor units of the site's base currency, `lines` counts products. 1 for yes: it was touched on a phone
+    or tablet (`mobile`), by somebody with an `account`.
+    """
+
+    value: int = 0
+    lines: int = 0
+    mobile: int = 0
+    account: int = 0
+
+
+NOTHING_KNOWN = Facts()
+
+MOBILE = frozenset({"mobile", "tablet"})
+"""Devices that are one."""
+
+
 class Memory(Struct, frozen=True, array_like=True, gc=False):
     """What is kept of one person. Times are epoch milliseconds, 0 for never.
 
@@ -82,7 +105,7 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
     cart was touched (`touches`), and how many carts were `bought`. `open` is the present prediction,
     `waiting` are those whose outcome is there, in the order of their bins' ends, which have not been learned. Of a cart
     that is left alone by chance: from which silence on (`left_from`, milliseconds), and the chance of that. `items` is
-    a sketch of what was put in, one bit of a hash each.
+    a sketch of what was put in, one bit of a hash each; `facts` are those of the last touch.
     """
 
     seen: int = 0
@@ -99,10 +122,12 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
     left_from: int = 0
     left_chance: int | float = 1
     items: int = 0
+    facts: Facts = NOTHING_KNOWN
 
 
 def inputs(memory: Memory, at: int, number: int) -> Inputs:
     """What is known of a cart at `at`, where the bin of that number begins."""
+    facts = memory.facts
     return (
         number,
         max(at - memory.opened, 0),
@@ -113,6 +138,10 @@ def inputs(memory: Memory, at: int, number: int) -> Inputs:
         memory.visits,
         memory.touches,
         memory.bought,
+        facts.value,
+        facts.lines,
+        facts.mobile,
+        facts.account,
     )
 
 
@@ -134,11 +163,15 @@ def viewed(memory: Memory, at: int, item: str = "") -> Memory:
         m.left_from,
         m.left_chance,
         m.items,
+        m.facts,
     )
 
 
-def carted(memory: Memory, at: int, prediction: str, item: str = "") -> Memory:
-    """Take a change that leaves something in the cart: it opens or touches it. `prediction` is its id."""
+def carted(memory: Memory, at: int, prediction: str, item: str = "", facts: Facts = NOTHING_KNOWN) -> Memory:
+    """Take a change that leaves something in the cart: it opens or touches it. `prediction` is its id.
+
+    `item` is what was put in, `facts` tell of the cart after the change.
+    """
     memory = _reached(memory, at)
     at = max(at, memory.seen)
     memory = replace(
@@ -154,6 +187,7 @@ def carted(memory: Memory, at: int, prediction: str, item: str = "") -> Memory:
         left_from=0,
         left_chance=1,
         items=memory.items | (_bit(item) if item else 0),
+        facts=facts,
     )
     if len(memory.waiting) >= MAX_WAITING:
         return memory
@@ -173,6 +207,7 @@ def emptied(memory: Memory, at: int) -> Memory:
         looks=0,
         open=None,
         items=0,
+        facts=NOTHING_KNOWN,
     )
 
 
@@ -196,6 +231,7 @@ def ordered(memory: Memory, at: int) -> Memory:
         open=None,
         waiting=waiting,
         items=0,
+        facts=NOTHING_KNOWN,
     )
 
 

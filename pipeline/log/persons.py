@@ -30,6 +30,11 @@ def anonymous_key(site: str, anonymous_id: str) -> str:
     return f"{site}|a|{escape(anonymous_id)}"
 
 
+def has_account(person: str) -> bool:
+    """Whether a key is that of a known customer."""
+    return person.startswith("c|", person.index("|") + 1)
+
+
 def site_of(person: str) -> str:
     """The site that a person key belongs to."""
     return person[: person.index("|")]

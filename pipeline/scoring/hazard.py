@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
-CART_EDGES = (MINUTE, 3 * MINUTE, 7 * MINUTE, 15 * MINUTE, 30 * MINUTE, 2 * HOUR, 24 * HOUR, 72 * HOUR)
+CART_EDGES = (MINUTE, 3 * MINUTE, 7 * MINUTE, 15 * MINUTE, 30 * MINUTE, 2 * HOUR, 6 * HOUR, 24 * HOUR, 72 * HOUR)
 """Ends of the bins of a cart's silence, milliseconds; the first begins at 0."""
 
 REORDER_EDGES = tuple(days * DAY for days in (1, 3, 7, 14, 21, 30, 45, 60, 90, 180, 365))

@@ -2,16 +2,13 @@
 
 from msgspec.structs import replace
 
-from pipeline.config.policy import SitePolicy
 from pipeline.events.customer import Purpose
 from pipeline.log.persons import site_of
-from pipeline.log.rejects import RefusedError, RejectReason
 from pipeline.log.rows import (
     CartOp,
     CartRow,
     Click,
     ConsentRow,
-    Line,
     MessageRow,
     OrderNews,
     OrderRow,
@@ -20,7 +17,6 @@ from pipeline.log.rows import (
 )
 from pipeline.policy.pacing import try_again
 from pipeline.policy.permission import allowed
-from pipeline.profile.money import in_base_currency
 from pipeline.state.cart import (
     CART_CHANGE,
     PURCHASE,
@@ -60,7 +56,7 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
         _touch(customer, event.at, grain_of(site.policy.cart), site)
         if event.op == _CHECKOUT:
             return []
-        lines = _lines(event, site)
+        lines = content.priced(event, site.policy)
         wait = cart_wait(customer, event.id, site)
         delay, propensity = wait or (0, 1)
         change = CartChange(event.at, CART_CHANGE, event.version, event.id, event.op, lines, delay, propensity)
@@ -202,35 +198,6 @@ def _purchase(event: OrderRow, site: SiteNow) -> CartChange:
         for line in event.lines
     )
     return CartChange(event.at, PURCHASE, 0, event.id, PURCHASE_KEEP, lines)
-
-
-def _lines(event: CartRow, site: SiteNow) -> content.Lines:
-    at, currency, policy = event.at, event.currency, site.policy
-    return tuple(
-        [
-            CartLine(
-                line.sku,
-                line.quantity,
-                line.price,
-                currency,
-                _worth(line, currency, policy),
-                line.category,
-                line.brand,
-                at,
-            )
-            for line in event.lines
-        ]
-    )
-
-
-def _worth(line: Line, currency: str, policy: SitePolicy) -> int:
-    """A price in minor units of the site's base currency. Raises RefusedError where the policy has no rate."""
-    worth = in_base_currency(max(line.price, 0), currency, policy)
-    if worth is None:
-        raise RefusedError(
-            RejectReason.UNKNOWN_CURRENCY, f"the policy has no rate for {currency}: add it to the site's rates"
-        )
-    return worth
 
 
 def _withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:

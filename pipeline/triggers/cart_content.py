@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 
-from pipeline.log.rows import CartOp
+from pipeline.config.policy import SitePolicy
+from pipeline.log.rejects import RefusedError, RejectReason
+from pipeline.log.rows import CartOp, CartRow, Line
+from pipeline.profile.money import in_base_currency
 from pipeline.state.cart import (
     MAX_LINES,
     PURCHASE_CLOSE,
@@ -22,6 +25,36 @@ _CLEAR, _SNAPSHOT = int(CartOp.CLEAR), int(CartOp.SNAPSHOT)
 _FILLING = frozenset({_ADD, _SET})
 _EMPTYING = frozenset({_CLEAR, PURCHASE_CLOSE})
 _REPLACING = _EMPTYING | {_SNAPSHOT, PURCHASE_KEEP}
+
+
+def priced(event: CartRow, policy: SitePolicy) -> Lines:
+    """The lines of a change. Raises RefusedError where the policy has no rate for its currency."""
+    at, currency = event.at, event.currency
+    return tuple(
+        [
+            CartLine(
+                line.sku,
+                line.quantity,
+                line.price,
+                currency,
+                _in_base(line, currency, policy),
+                line.category,
+                line.brand,
+                at,
+            )
+            for line in event.lines
+        ]
+    )
+
+
+def _in_base(line: Line, currency: str, policy: SitePolicy) -> int:
+    """A price in minor units of the site's base currency."""
+    price = in_base_currency(max(line.price, 0), currency, policy)
+    if price is None:
+        raise RefusedError(
+            RejectReason.UNKNOWN_CURRENCY, f"the policy has no rate for {currency}: add it to the site's rates"
+        )
+    return price
 
 
 def after(lines: Lines, change: CartChange) -> Lines:

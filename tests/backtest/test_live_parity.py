@@ -25,6 +25,9 @@ HALF_AN_HOUR = 30 * MINUTE
 _CLICKS = {Action.VIEW: ClickKind.VIEW_ITEM, Action.WISH: ClickKind.ADD_TO_WISHLIST}
 
 
+DEVICES = ("desktop", "mobile", "tablet")
+
+
 def visits(people: int, days: int, seed: int) -> list[Interaction]:
     """Visits of some steps; who put something into the cart is more likely to buy. No two at one moment."""
     random, found = Random(seed), {}
@@ -37,20 +40,29 @@ def visits(people: int, days: int, seed: int) -> list[Interaction]:
                 kind = random.choices(list(Action), [8, 1.0 + 3 * likes, 0.3, 0.5, 2 * likes])[0]
                 while at in found:
                     at += 1
-                found[at] = Interaction(at, f"p{person}", kind, str(item), str(item % 5))
+                found[at] = Interaction(
+                    at,
+                    f"p{person}",
+                    kind,
+                    str(item),
+                    str(item % 5),
+                    price=100 * (1 + item),
+                    device=random.choice(DEVICES),
+                    account=True,
+                )
                 at += random.randrange(1_000, 10 * MINUTE)
             at += random.randrange(HOUR, 2 * DAY)
     return [found[at] for at in sorted(found)]
 
 
 def event(row: Interaction) -> PersonEvent:
-    name, lines = f"e{row.at}", (Line(row.item, 1, 1_000, row.category, ""),)
+    name, lines = f"e{row.at}", (Line(row.item, row.quantity, row.price, row.category, ""),)
     if row.kind in _CLICKS:
-        return Click(name, row.at, int(_CLICKS[row.kind]), "", "", "", 0, "", lines)
+        return Click(name, row.at, int(_CLICKS[row.kind]), row.device, "", "", 0, "", lines)
     if row.kind is Action.BUY:
         return OrderRow(name, row.at, int(OrderNews.PURCHASE), name, 0, False, False, 1_000, "EUR", "", lines)
     op = CartOp.ADD if row.kind is Action.ADD else CartOp.REMOVE
-    return CartRow(name, row.at, int(op), 0, "EUR", "", "", "", 0, lines)
+    return CartRow(name, row.at, int(op), 0, "EUR", row.device, "", "", 0, lines)
 
 
 def told(shop: LearningShop, log: list[Interaction], clocks: set[int]) -> None:
@@ -94,7 +106,7 @@ def test_a_visits_intent_is_the_same_live_as_in_the_backtest(seed: int) -> None:
     assert chances == pytest.approx(backtest, abs=1e-9)
 
 
-def test_a_carts_labels_are_the_same_live_as_in_the_backtest() -> None:
+def test_a_carts_labels_and_inputs_are_the_same_live_as_in_the_backtest() -> None:
     log = visits(people=40, days=6, seed=3)
     end = log[-1].at + 4 * DAY
     stream = cart_stream.Stream()
@@ -103,9 +115,9 @@ def test_a_carts_labels_are_the_same_live_as_in_the_backtest() -> None:
     stream.pass_time(end)
     shop = LearningShop(site_policy(), granted=False)
     told(shop, log, {end})
-    labels = sorted((one.made_at, one.bin, one.label) for one in shop.examples if one.head == "cart")
-    assert len(labels) > 1_000
-    assert labels == sorted((one.made_at, one.bin, one.label) for one in stream.asked)
+    live = sorted((one.made_at, one.bin, one.label, one.inputs) for one in shop.examples if one.head == "cart")
+    assert len(live) > 1_000
+    assert live == sorted((one.made_at, one.bin, one.label, one.inputs) for one in stream.asked)
 
 
 def purchases(people: int, days: int, seed: int) -> list[Order]:

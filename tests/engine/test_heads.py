@@ -403,7 +403,7 @@ def test_a_share_of_the_carts_waits_longer_with_its_propensity_and_stands_for_th
         return found
 
     chosen = waited(0.3)
-    assert {minutes for minutes, _ in chosen} == {15, 30, 120, 1_440}
+    assert {minutes for minutes, _ in chosen} == {15, 30, 120, 360, 1_440}
     assert 5 <= sum(minutes > 15 for minutes, _ in chosen) <= 30
-    assert all(p == pytest.approx(0.7 if minutes == 15 else 0.1) for minutes, p in chosen)
+    assert all(p == pytest.approx(0.7 if minutes == 15 else 0.075) for minutes, p in chosen)
     assert {minutes for minutes, _ in waited(1e-9)} == {15}

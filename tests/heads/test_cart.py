@@ -90,12 +90,12 @@ def test_an_order_without_a_cart_is_no_label() -> None:
 
 
 def test_a_label_of_either_kind_can_be_learned_at_its_bins_end_and_not_before() -> None:
-    memory = cart.ordered(cart.carted(Memory(), T, "a"), T + 3 * HOUR)
+    memory = cart.ordered(cart.carted(Memory(), T, "a"), T + 7 * HOUR)
     memory, labels = cart.settle(memory, T + DAY - 1)
-    assert [one.bin for one in labels] == [0, 1, 2, 3, 4, 5]
+    assert [one.bin for one in labels] == [0, 1, 2, 3, 4, 5, 6]
     assert cart.next_label(memory) == T + DAY
     memory, labels = cart.settle(memory, T + DAY)
-    assert [(one.bin, one.label, one.at) for one in labels] == [(6, 1, T + DAY)]
+    assert [(one.bin, one.label, one.at) for one in labels] == [(7, 1, T + DAY)]
     assert cart.next_label(memory) == 0
 
 
@@ -106,6 +106,21 @@ def test_a_prediction_knows_what_was_known_at_its_bins_begin() -> None:
     assert [one["looks"] for one in known] == [0, 0, 1]
     assert [one["idle"] for one in known] == [0, 30_000, 90_000]
     assert [one["age"] for one in known] == [0, MINUTE, 3 * MINUTE]
+
+
+def test_a_prediction_knows_the_cart_as_the_last_touch_left_it() -> None:
+    memory = cart.carted(Memory(), T, "a", "lamp", cart.Facts(4_000, 1, mobile=1, account=0))
+    memory = cart.viewed(cart.carted(memory, T + 10, "b", "tent", cart.Facts(9_000, 2, 1, 1)), T + 20, "tent")
+    assert cart.inputs(memory, T + MINUTE, 1)[-4:] == (9_000, 2, 1, 1)
+    assert [one.name for one in SPEC.inputs[-4:]] == ["value", "lines", "mobile", "account"]
+    assert cart.inputs(cart.emptied(memory, T + 30), T + MINUTE, 1)[-4:] == (0, 0, 0, 0)
+    assert cart.inputs(cart.ordered(memory, T + 30), T + MINUTE, 1)[-4:] == (0, 0, 0, 0)
+
+
+def test_a_memory_from_before_the_facts_of_the_cart_were_kept_knows_none() -> None:
+    before = msgspec.to_builtins(cart.carted(Memory(), T, "a", "lamp", cart.Facts(4_000, 1)))[:-1]
+    memory = msgspec.convert(before, Memory)
+    assert (memory.facts, memory.opened) == (cart.NOTHING_KNOWN, T)
 
 
 def test_the_past_is_kept_of_carts_orders_and_visits() -> None:
@@ -165,6 +180,7 @@ def test_the_memory_comes_back_as_it_was_written(rows: list[Happening]) -> None:
 
 def test_a_memory_without_predictions_is_small() -> None:
     memory, _ = lived([("touch", 0), ("touch", 10), ("view", 20), ("order", MINUTE), ("touch", HOUR)])
+    memory = msgspec.structs.replace(memory, facts=cart.Facts(12_345, 3, 1, 1))
     assert len(msgspec.msgpack.encode(memory)) <= 60
 
 
@@ -197,7 +213,8 @@ def test_no_example_weighs_more_than_the_floor_of_the_chance_allows() -> None:
         (4, 0.02, Timing.FIRE),
         (6, 0.3, Timing.WAIT),
         (6, 0.01, Timing.FIRE),
-        (7, 0.9, Timing.FIRE),
+        (7, 0.3, Timing.WAIT),
+        (8, 0.9, Timing.FIRE),
     ],
 )
 def test_it_fires_where_waiting_is_not_worth_it_from_fifteen_minutes_to_a_day(
@@ -231,5 +248,5 @@ def test_the_snapshot_and_the_learner_agree() -> None:
 
 def test_the_patience_for_a_bin_is_that_for_a_day_in_proportion_to_its_length() -> None:
     assert [round(cart.patience(number, 0.024) * 1e6) for number in range(len(CART_EDGES))] == [
-        *(17, 33, 67, 133, 250, 1_500, 22_000, 48_000)
+        *(17, 33, 67, 133, 250, 1_500, 4_000, 18_000, 48_000)
     ]
