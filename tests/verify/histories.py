@@ -51,7 +51,7 @@ def event(kind: str, person: int, minute: float, **more: object) -> bytes:
 def shop(people: int) -> dict[SourcePartition, list[tuple[float, bytes]]]:
     """Carts of people with a consent; every third orders; one bad record, one test event, and an unknown currency.
 
-    The first SHOWN of them allow personalization, look at a product, and log in. The log here holds one partition of a
+    The last SHOWN of them allow personalization, look at a product, and log in. The log here holds one partition of a
     source after the other, so not all of them are allowed it before they log in.
     """
     written: dict[str, list[tuple[float, bytes]]] = defaultdict(list)
@@ -60,14 +60,14 @@ def shop(people: int) -> dict[SourcePartition, list[tuple[float, bytes]]]:
         consent = {"purpose": "marketing_message", "channel": "email", "status": "granted", "basis": "consent"}
         written["shop.customers"].append((0, event("consent_update", n, 0, **consent)))
         written["shop.carts"].append((1, event("add_to_cart", n, 1 + n / 100, items=items, currency="EUR")))
-        if n < SHOWN:
+        if n >= people - SHOWN:
             onsite = {"purpose": "onsite_personalization", "status": "granted", "basis": "consent"}
             written["shop.customers"].append((0, event("consent_update", n, 0.5, **onsite)))
             written["shop.clicks"].append((5, event("view_item", n, 5, items=[{"item_id": "p2"}])))
         if n % 3 == 0:
             body = {"order_id": f"o{n}", "value": 3998, "currency": "EUR", "items": items}
             written["shop.orders"].append((40, event("purchase", n, 40, **body)))
-    written["shop.customers"] += [(6, event("identify", n, 6)) for n in range(SHOWN)]
+    written["shop.customers"] += [(6, event("identify", n, 6)) for n in range(people - SHOWN, people)]
     odd = {"items": items, "currency": "JPY"}
     written["shop.carts"] += [
         (2, b"not json"),
