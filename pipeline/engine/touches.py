@@ -24,8 +24,8 @@ def hand_over(
             category = product.category
         if not names:
             before = names
-        elif names[-1] == item:  # as of one product, not touched long ago; MAX_BEFORE are left
-            before = names[-2 : -1 - reach : -1]
+        elif names[-1] == item:  # as of one product, not touched long ago
+            before = names[-2 : -1 - min(reach, MAX_BEFORE + 1) : -1]
         else:
             before = tuple([name for name in names[: -1 - reach : -1] if name != item])[:MAX_BEFORE]
         site.touch(Touch(site.name, item, category, weight, before, at))

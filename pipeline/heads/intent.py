@@ -5,8 +5,6 @@ kept, with its exact inputs, until the session's end + GAP: then it is known whe
 the question: nothing is kept after it. Sets of items and categories are sketches, one bit of a hash each.
 """
 
-from collections.abc import Iterable, Iterator
-
 from msgspec import Struct
 from msgspec.structs import replace
 from xxhash import xxh32_intdigest
@@ -190,16 +188,6 @@ def predicted(memory: Memory, id: str, at: int, served: float | None, version: i
         return memory
     one = Pending(id, at, inputs(memory, at), served, version)
     return Memory(memory.habits, memory.last, memory.session, (*memory.pending, one))
-
-
-def of_session(memory: Memory, latest_first: Iterable[str]) -> Iterator[str]:
-    """The items, down to the first that was not touched in the session that goes on."""
-    session = memory.session
-    if session is not None:
-        for item in latest_first:
-            if not session.items >> _place(item) & 1:
-                return
-            yield item
 
 
 def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:

@@ -34,24 +34,31 @@ class Key(Struct, frozen=True, array_like=True, gc=False):
     name: str
 
 
-class ItemRow(Struct, frozen=True, array_like=True, gc=False):
-    """An item: what was seen together with it.
+class ItemLists(Struct, frozen=True, array_like=True, gc=False):
+    """What a query reads of an item: its category, its touches, and the `names` that follow it best, the best first.
 
-    `number` counts the changes of all tables up to the last one of this row. `names` are ranked by how near they were
-    seen to the item, `near` says how near. `sessions` says, in the same order, how often they were seen with it.
-    `alike` are places in `names`, ranked by `sessions` and by how rare the named item is; `likeness` is what they are
-    ranked by. `same` has a bit for each place, the lowest for the first: it is of the item's own category.
+    `pulls` says how well. Each is a sum of two: `alike` says what of it comes of visits alike, the rest comes of what
+    was seen near the item.
     """
 
-    number: int
     category: str
     touches: int
     names: list[str]
-    near: list[int]
-    sessions: list[int]
+    pulls: list[int]
     alike: list[int]
-    likeness: list[int]
-    same: bytes
+
+
+class ItemRow(ItemLists, frozen=True, array_like=True, gc=False):
+    """All that is known of an item. The lists that a query reads stand first, so that it need not read the rest.
+
+    `number` counts the changes of all tables up to the last one of this row. `more` are the other items that were seen
+    with it. `near` says, of `names` and then of `more`, how near they were seen to it; `visits` how often.
+    """
+
+    number: int
+    more: list[str]
+    near: list[int]
+    visits: list[int]
 
 
 class CategoryRow(Struct, frozen=True, array_like=True, gc=False):
@@ -66,6 +73,7 @@ class CategoryRow(Struct, frozen=True, array_like=True, gc=False):
 _encoder = msgspec.msgpack.Encoder()
 _keys = msgspec.msgpack.Decoder(Key)
 _items = msgspec.msgpack.Decoder(ItemRow)
+_lists = msgspec.msgpack.Decoder(ItemLists)
 _categories = msgspec.msgpack.Decoder(CategoryRow)
 _VERSION = bytes([FORMAT])
 
@@ -90,14 +98,19 @@ def encode_row(row: ItemRow | CategoryRow) -> bytes:
     return _VERSION + _encoder.encode(row)
 
 
+def decode_lists(value: bytes) -> ItemLists:
+    """Read of an item's row what a query needs. Raises RowError for bytes of another version, or damaged ones."""
+    row = _decoded(_lists, value)
+    if not len(row.names) == len(row.pulls) == len(row.alike):
+        raise RowError("a damaged row: its lists are of different lengths")
+    return row
+
+
 def decode_item(value: bytes) -> ItemRow:
     """Read the row of an item. Raises RowError for bytes of another version, or damaged ones."""
     row = _decoded(_items, value)
-    places = len(row.names)
-    if not (len(row.near) == len(row.sessions) == places and len(row.alike) == len(row.likeness)):
+    if not len(row.names) + len(row.more) == len(row.near) == len(row.visits):
         raise RowError("a damaged row: its lists are of different lengths")
-    if row.alike and not 0 <= min(row.alike) <= max(row.alike) < places:
-        raise RowError("a damaged row: a place that it does not have")
     return row
 
 

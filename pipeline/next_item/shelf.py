@@ -7,7 +7,7 @@ counted when it is met, and the query goes on without it.
 from collections import OrderedDict
 
 from pipeline.next_item.fusion import May, Suggestion, suggest
-from pipeline.next_item.rows import CategoryRow, ItemRow, RowError, RowKind, decode_category, decode_item, encode_key
+from pipeline.next_item.rows import CategoryRow, ItemLists, RowError, RowKind, decode_category, decode_lists, encode_key
 
 MOST_BYTES = 256 * 1024 * 1024
 """Keys and values of all rows; what Python needs to hold them is about 150 bytes a row more."""
@@ -29,7 +29,7 @@ class Shelf:
         self._most_bytes = most_bytes
         self._most_decoded = most_decoded
         self._rows: OrderedDict[bytes, bytes] = OrderedDict()
-        self._items: dict[bytes, ItemRow] = {}
+        self._items: dict[bytes, ItemLists] = {}
         self._categories: dict[bytes, CategoryRow] = {}
 
     def __len__(self) -> int:
@@ -54,12 +54,12 @@ class Shelf:
         """
         return suggest(self, site, recent, k, may)
 
-    def item(self, site: str, name: str) -> ItemRow | None:
-        """What is known of an item."""
+    def item(self, site: str, name: str) -> ItemLists | None:
+        """What follows an item."""
         key = encode_key(site, _ITEM, name)
         if (row := self._items.get(key)) is None and (value := self._rows.get(key)) is not None:
             try:
-                row = decode_item(value)
+                row = decode_lists(value)
             except RowError:
                 self._refuse(key)
                 return None

@@ -30,8 +30,14 @@ CEILING = 4_096
 NEAR_WEIGHTS = (16, 14, 12, 10, 8, 7, 6)
 """What a pair in one visit weighs, by how many other items were seen between."""
 
-RANKED = 40
-"""How many items each list of a row ranks."""
+RANKED = 20
+"""How many items a row ranks for queries."""
+SAME_CATEGORY = 4
+"""An item of the same category counts so many times as much."""
+RANK_OFFSET = 5
+_NEAR_PULLS = tuple(1_000 // (RANK_OFFSET + rank) for rank in range(1, RANKED + 1))
+_ALIKE_PULLS = tuple(500 // (RANK_OFFSET + rank) for rank in range(1, RANKED + 1))
+"""What the places of two rankings add up to: by what was seen near, and by sessions alike, which counts half."""
 
 _SHIFT = 16
 _NEAR = (1 << _SHIFT) - 1
@@ -126,8 +132,8 @@ class Tables:
             self._items.pop(place, None)
             if value is not None:
                 row = decode_item(value)
-                paired = zip(row.names, row.near, row.sessions, strict=True)
-                pairs = {name: sessions << _SHIFT | near for name, near, sessions in paired}
+                paired = zip((*row.names, *row.more), row.near, row.visits, strict=True)
+                pairs = {name: visits << _SHIFT | near for name, near, visits in paired}
                 self._items[place] = Item(row.number, row.category, row.touches, _upwards(pairs))
         else:
             self._categories.pop(place, None)
@@ -196,43 +202,41 @@ class Tables:
         item = self._items.get((site, name))
         if item is None:
             return None
-        item.pairs = dict(sorted(item.pairs.items(), key=_nearness))
-        return encode_row(self._ranked(site, item))
-
-    def _ranked(self, site: str, item: Item) -> ItemRow:
-        """The row of an item whose pairs are in their order."""
-        names = list(reversed(item.pairs))
+        pulls, alike = self._pulls(site, item)
+        names = sorted(pulls, key=pulls.__getitem__, reverse=True)
+        item.pairs = {name: item.pairs[name] for name in reversed(names)}
         near = [item.pairs[name] & _NEAR for name in names]
-        sessions = [item.pairs[name] >> _SHIFT for name in names]
-        total, same = self._categories[site, ""].touches, 0
-        likeness = [0] * len(names)
-        for place, name in enumerate(names):
-            other = self._items.get((site, name))
-            if other is None:
-                continue
-            likeness[place] = sessions[place] * (total // (1 + other.touches)).bit_length()
-            if item.category and other.category == item.category:
-                same |= 1 << place
-        alike = sorted(range(len(names)), key=likeness.__getitem__, reverse=True)[:RANKED]
-        return ItemRow(
-            item.number,
-            item.category,
-            item.touches,
-            names,
-            near,
-            sessions,
-            alike,
-            [likeness[place] for place in alike],
-            same.to_bytes((len(names) + 7) // 8, "little"),
-        )
+        visits = [item.pairs[name] >> _SHIFT for name in names]
+        best, more = names[:RANKED], names[RANKED:]
+        of_best, alike_of_best = [pulls[name] for name in best], [alike.get(name, 0) for name in best]
+        row = ItemRow(item.category, item.touches, best, of_best, alike_of_best, item.number, more, near, visits)
+        return encode_row(row)
+
+    def _pulls(self, site: str, item: Item) -> tuple[dict[str, int], dict[str, int]]:
+        """How well each item follows this one, the latest of equals first; and what of it comes of sessions alike.
+
+        In sessions alike a rare item says more than one that all have seen: it counts by the logarithm of its rarity.
+        """
+        items, category, total = self._items, item.category, self._categories[site, ""].touches
+        near: dict[str, int] = {}
+        likeness: dict[str, int] = {}
+        for name in reversed(item.pairs):
+            pair, other = item.pairs[name], items.get((site, name))
+            near[name], likeness[name] = pair & _NEAR, 0
+            if other is not None:
+                alike = (pair >> _SHIFT) * (total // (1 + other.touches)).bit_length()
+                same = SAME_CATEGORY if category and other.category == category else 1
+                near[name], likeness[name] = near[name] * same, alike * same
+        pulls = dict.fromkeys(near, 0)
+        pulls.update(zip(sorted(near, key=near.__getitem__, reverse=True), _NEAR_PULLS, strict=False))
+        of_alike = dict(zip(sorted(near, key=likeness.__getitem__, reverse=True), _ALIKE_PULLS, strict=False))
+        for name, pull in of_alike.items():
+            pulls[name] += pull
+        return pulls, of_alike
 
 
 def _weight(entry: tuple[str, int]) -> int:
     return entry[1]
-
-
-def _nearness(entry: tuple[str, int]) -> int:
-    return entry[1] & _NEAR
 
 
 def _strongest(weights: dict[str, int], most: int) -> dict[str, int]:

@@ -5,12 +5,9 @@ is learned from. Stored as one byte for the version of the format, then MessageP
 """
 
 from collections.abc import Sequence
-from itertools import islice
 
 import msgspec
 from msgspec import Struct
-
-from pipeline.heads import intent
 
 FORMAT = 1
 """Stored in the first byte of a record. A change of the layout or of what a number means takes the next number."""
@@ -37,12 +34,6 @@ class Touch(Struct, frozen=True, array_like=True, gc=False):
     weight: int
     before: tuple[str, ...]
     at: int
-
-
-def before(items: dict[str, int], item: str, visit: intent.Memory) -> tuple[str, ...]:
-    """What was touched in this visit before `item`, the last first, of a person's `items` (the newest last)."""
-    others = (other for other in intent.of_session(visit, reversed(items)) if other != item)
-    return tuple(islice(others, MAX_BEFORE))
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -5,6 +5,7 @@ integers, so that every machine comes to the same bits. All scores are on one sc
 """
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from pipeline.state.recent import digest
 from pipeline.state.tastes import Tastes
@@ -16,7 +17,9 @@ VIEWED, WISHED, CARTED, BOUGHT = 1, 3, 4, 6
 """Weights of what a person does with a product."""
 
 MAX_NAMES = 6
-MAX_ITEMS = 8
+MAX_ITEMS = 12
+LATEST = 7
+"""So many items that were touched last stay whatever they score, or favourites would hide what is looked at now."""
 MAX_BOUGHT = 8
 HELD, BEATEN = 11, 10
 """Who holds a place keeps it up to this ratio of scores, or small changes would swing it."""
@@ -158,11 +161,13 @@ def _added(scores: dict[str, int], name: str, gain: int, most: int) -> dict[str,
 
 
 def _seen(items: dict[str, int], item: str, gain: int) -> dict[str, int]:
-    """With a gain, the newest last."""
-    if item not in items:
-        return _added(items, item, gain, MAX_ITEMS)
+    """With a gain, the newest last. Where there are too many, of those touched longest ago the lowest goes."""
     items = items.copy()
-    items[item] = items.pop(item) + gain
+    known = items.pop(item, 0)
+    if not known and len(items) >= MAX_ITEMS:
+        older = islice(items, len(items) - LATEST + 1)
+        del items[min(older, key=items.__getitem__)]
+    items[item] = known + gain
     return items
 
 

@@ -9,6 +9,7 @@ from pipeline.config.durations import DAY
 from pipeline.profile.tastes import (
     BOUGHT,
     CARTED,
+    LATEST,
     MAX_BOUGHT,
     MAX_ITEMS,
     MAX_NAMES,
@@ -124,12 +125,23 @@ def test_of_too_many_names_the_lowest_goes_and_never_the_newest() -> None:
     assert list(tastes.categories) == ["strong", *(f"weak {n}" for n in range(1, MAX_NAMES - 1)), "new"]
 
 
-def test_items_are_in_the_order_in_which_they_were_looked_at_and_favourites_outlast_passers_by() -> None:
+def viewed(*items: tuple[str, int]) -> Tastes:
     tastes: Tastes | None = None
-    for item, weight in [("carted", 4), *((f"seen {n}", 1) for n in range(MAX_ITEMS)), ("seen 3", 1)]:
+    for item, weight in items:
         tastes = touched(tastes, weight, T0, HALF_LIFE, item=item)
     assert tastes is not None
-    assert list(tastes.items) == ["carted", *(f"seen {n}" for n in (1, 2, 4, 5, 6, 7, 3))]
+    return tastes
+
+
+def test_items_are_in_the_order_in_which_they_were_looked_at_and_favourites_outlast_passers_by() -> None:
+    tastes = viewed(("carted", 4), *((f"seen {n}", 1) for n in range(MAX_ITEMS)), ("seen 3", 1))
+    assert list(tastes.items) == ["carted", *(f"seen {n}" for n in range(1, MAX_ITEMS) if n != 3), "seen 3"]
+
+
+def test_what_was_looked_at_last_is_known_however_many_favourites_there_are() -> None:
+    tastes = viewed(*((f"carted {n}", 4) for n in range(MAX_ITEMS)), *((f"seen {n}", 1) for n in range(10)))
+    assert list(tastes.items)[-LATEST:] == [f"seen {n}" for n in range(10 - LATEST, 10)]
+    assert sum(item.startswith("carted") for item in tastes.items) == MAX_ITEMS - LATEST
 
 
 def test_what_was_bought_goes_and_nothing_else() -> None:
