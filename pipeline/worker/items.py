@@ -92,9 +92,10 @@ class ItemsReader:
             consumer.assign([self._items])
             begin = (await consumer.beginning_offsets([self._items]))[self._items]
             end = (await consumer.end_offsets([self._items]))[self._items]
-            if not begin <= self._next <= end:
-                self._shelf, self._next = Shelf(), begin
-            consumer.seek(self._items, self._next)
+            if end < self._next:  # the topic was made anew
+                self._shelf = Shelf()
+            self._next = begin  # all of it once more: it may have been made anew and be longer already
+            consumer.seek(self._items, begin)
             self._metrics.lag(lambda: self._lag(consumer))
             while True:
                 await self._take(await consumer.getmany(self._items, timeout_ms=POLL_MS, max_records=POLL_RECORDS))

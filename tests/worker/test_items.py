@@ -1,0 +1,131 @@
+"""The rows that a worker suggests from, on a real Kafka: they come, they go, and without them nothing fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from prometheus_client import CollectorRegistry
+
+from pipeline.config.namespace import ITEMS, Mode, Namespace, new_namespace
+from pipeline.config.settings import Settings
+from pipeline.kafka.clients import admin_client, connection
+from pipeline.kafka.topics import apply
+from pipeline.next_item.shelf import Shelf
+from pipeline.next_item.tables import Tables
+from pipeline.next_item.touch import Touch
+from pipeline.triggers.contract import Suggestion, Why
+from pipeline.worker import items
+from pipeline.worker.items import ItemsReader
+from pipeline.worker.items_metrics import ShelfMetrics
+from tests.learner.toys import until
+
+Rows = list[tuple[bytes, bytes | None]]
+
+
+class Worker:
+    """What of a worker suggests, and what it shows of that."""
+
+    def __init__(self, settings: Settings, namespace: Namespace) -> None:
+        self.registry = CollectorRegistry()
+        self.reader = ItemsReader(namespace, connection(settings.kafka), ShelfMetrics(self.registry))
+
+    def suggests(self, *recent: str) -> tuple[Suggestion, ...]:
+        return self.reader.suggest("s", dict.fromkeys(recent, 64), lambda _: True)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"pipeline_next_item_{name}", labels)
+
+
+@asynccontextmanager
+async def reading(settings: Settings, namespace: Namespace) -> AsyncIterator[Worker]:
+    worker = Worker(settings, namespace)
+    task = asyncio.create_task(worker.reader.run())
+    try:
+        yield worker
+        assert not task.done()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def rows(*trail: str) -> Rows:
+    """Of one visit to these items."""
+    tables = Tables()
+    for place, item in enumerate(trail):
+        tables.observe(Touch("s", item, "shoes", 1, tuple(reversed(trail[:place])), place))
+    return tables.changed(1_000)
+
+
+async def write(settings: Settings, entries: Rows) -> None:
+    async with AIOKafkaProducer(**connection(settings.kafka)) as producer:
+        for key, value in entries:
+            await producer.send_and_wait(f"{settings.namespace.name}.{ITEMS}", value, key=key, partition=0)
+
+
+async def delete(settings: Settings) -> None:
+    name = f"{settings.namespace.name}.{ITEMS}"
+    async with admin_client(settings) as admin:
+        await admin.delete_topics([name])
+        while name in {one["topic"] for one in await admin.describe_topics()}:
+            pass
+
+
+def test_rows_are_suggested_from_as_they_come_and_go(settings_of: Callable[..., Settings]) -> None:
+    async def play() -> None:
+        settings = settings_of()
+        namespace = (await apply(settings, Mode.TEST)).namespace
+        async with reading(settings, namespace) as worker:
+            assert worker.suggests("a") == ()
+            known = rows("a", "b")
+            await write(settings, [*known, (b"/position", b"\x80")])
+            await until("there are rows", lambda: _is(worker.value("shelf_rows") == len(known)))
+            assert worker.suggests("a") == (Suggestion("b", Why.TOGETHER, "a"),)
+            assert [worker.value("queries_total", result=result) for result in ("none", "some")] == [1, 1]
+            assert worker.value("suggested_total", why="together") == 1
+            await until("all is read", lambda: _is(worker.value("shelf_lag_records") == 0))
+            await write(settings, [(key, None) for key, _ in known])
+            await until("there are none", lambda: _is(worker.value("shelf_rows") == 0))
+            assert worker.suggests("a") == ()
+
+    asyncio.run(play())
+
+
+def test_a_topic_that_is_missing_is_waited_for_and_said_once(
+    settings_of: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(items, "RETRY", 0.1)
+
+    async def play() -> None:
+        settings = settings_of()
+        namespace = (await apply(settings, Mode.TEST)).namespace
+        await delete(settings)
+        async with reading(settings, namespace) as worker:
+            await asyncio.sleep(1)
+            assert worker.suggests("a") == ()
+            await apply(settings, Mode.TEST)
+            await write(settings, rows("a", "b"))
+            await until("there are rows", lambda: _is(worker.value("shelf_rows") > 0))
+
+    asyncio.run(play())
+    said = [record.message for record in caplog.records if record.name == items.__name__]
+    assert len([line for line in said if f"{ITEMS} does not exist" in line]) == 1
+
+
+def test_what_cannot_be_suggested_costs_no_event(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Shelf, "suggest", broken)
+    worker = Worker(Settings(), new_namespace("t", Mode.TEST, 1))
+    assert [worker.suggests("a"), worker.suggests("a")] == [(), ()]
+    assert worker.value("queries_total", result="failed") == 2
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+async def _is(met: bool) -> bool:
+    return met
