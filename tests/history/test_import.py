@@ -68,13 +68,16 @@ def purchase(order_id: str, customer: str) -> tuple[str, int, bytes, bytes, int]
 
 
 def folded(stage: Stage, orders: int) -> None:
-    """Wait until so many orders and their news have been read, and all that is in the log is folded."""
+    """Wait until so many orders and their news have been read, and all that the log held then is folded."""
     deadline = time.monotonic() + 90
+    ends: dict[int, int] = {}
     while time.monotonic() < deadline:
         stage.tend()
         status = asyncio.run(read_status(stage.settings))
-        read = sum(s.records for s in status.sources if s.topic in (HISTORY, "shop.orders") and not s.behind)
-        if read == orders and all(p.behind < 3 and p.customers for p in status.partitions):
+        if not ends:
+            read = sum(s.records for s in status.sources if s.topic in (HISTORY, "shop.orders") and not s.behind)
+            ends = {p.partition: p.position + p.behind for p in status.partitions} if read == orders else {}
+        elif all(p.position >= ends[p.partition] and p.customers for p in status.partitions):
             return
         time.sleep(0.3)
     raise AssertionError(status)
