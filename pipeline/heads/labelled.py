@@ -10,9 +10,9 @@ class Labelled(Struct, frozen=True, array_like=True, gc=False):
     """A prediction as it was made, and what came of it.
 
     `id` names the prediction, without the person; `bin` is the hazard's bin, 0 for a head without bins. `made_at` is
-    when it was made, `at` when its label could be known, epoch milliseconds of the log. `label` is 1 or 0. `weight` is
-    one over the chance that it was kept. `served` is the logit that was served, None where no model was there;
-    `version` that of the snapshot, 0 for none.
+    when it was made, `at` when its label could be known, epoch milliseconds of the log. `label` is 1 or 0, of a head
+    that counts the count. `weight` is one over the chance that it was kept. `served` is the logit that was served, None
+    where no model was there; `version` that of the snapshot, 0 for none.
     """
 
     id: str

@@ -191,9 +191,11 @@ def cancelled(customer: Customer, order: Order) -> None:
 
 
 @settings(max_examples=40)
-@given(st.lists(st.tuples(st.integers(0, 900 * 24), st.integers(0, 10_000)), max_size=6).map(sorted))
-def test_a_purchase_that_is_cancelled_before_its_bin_has_ended_was_never_made(known: list[Order]) -> None:
-    extra = day(901)
+@given(
+    st.lists(st.tuples(st.integers(0, 900 * 24), st.integers(0, 10_000)), max_size=6).map(sorted), st.integers(1, 364)
+)
+def test_a_purchase_that_is_cancelled_before_its_bin_has_ended_was_never_made(known: list[Order], gap: int) -> None:
+    extra = day((known[-1][0] // 24 if known else 0) + gap)
     kept, twice = Customer(), Customer()
     for order in known:
         for customer in (kept, twice):
@@ -204,7 +206,7 @@ def test_a_purchase_that_is_cancelled_before_its_bin_has_ended_was_never_made(kn
     twice.order(extra)
     cancelled(twice, extra)
     for customer in (kept, twice):
-        customer.order(day(903))
+        customer.order((extra[0] + 48, 1_000))
         customer.pass_time(4_000 * 24)
     assert twice.bins == kept.bins
     assert twice.windows == kept.windows
