@@ -17,7 +17,7 @@ _WIDTHS = {
     "place": 24,
     "outcome": 10,
     "scores": 36,
-    "next": 44,
+    "next": 40,
 }
 """Characters of each column; what is longer is cut."""
 

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from pipeline.explain.glance import decision_line, reject_line, trigger_line
 from pipeline.log.rejects import encode as encode_reject
 from pipeline.schemas import examples
-from pipeline.triggers.contract import encode
+from pipeline.triggers.contract import Suggestion, Why, encode
 
-WIDEST = 200
+WIDEST = 250
 
 
 def test_a_trigger_says_when_what_who_why_where_and_until_when() -> None:
@@ -30,6 +30,10 @@ def test_a_win_back_says_how_many_orders_are_to_be_expected() -> None:
     assert trigger_line(encode(examples.WON_BACK)).endswith(" count 0.31")
 
 
+def test_a_personalization_says_what_the_person_may_look_at_next() -> None:
+    assert trigger_line(encode(examples.SHOWN)).endswith(" next sku-boots-42, sku-insoles, sku-wax")
+
+
 def test_words_that_this_release_does_not_know_are_shown_as_they_are() -> None:
     event = msgspec.to_builtins(examples.EMITTED)
     event["data"] |= {
@@ -47,7 +51,8 @@ def test_words_that_this_release_does_not_know_are_shown_as_they_are() -> None:
 
 def test_a_line_is_bounded_and_commands_nothing_to_the_terminal() -> None:
     item = replace(examples.EMITTED.data.items[0], item_id="\x1b[2J" + "x" * 120)
-    data = replace(examples.EMITTED.data, customer_id="c" * 120, items=(item,) * 50)
+    next_ones = (Suggestion("\x1b[2J" + "y" * 120, Why.ALL),) * 5
+    data = replace(examples.EMITTED.data, customer_id="c" * 120, items=(item,) * 50, suggestions=next_ones)
     shown = trigger_line(encode(replace(examples.EMITTED, data=data)))
     assert len(shown) <= WIDEST
     assert "\x1b" not in shown
