@@ -217,7 +217,9 @@ class Tables:
 
         In sessions alike a rare item says more than one that all have seen: it counts by the logarithm of its rarity.
         """
-        items, category, total = self._items, item.category, self._categories[site, ""].touches
+        items, category = self._items, item.category
+        of_all = self._categories.get((site, ""))  # None where it made room meanwhile
+        total = item.touches if of_all is None else of_all.touches
         near: dict[str, int] = {}
         likeness: dict[str, int] = {}
         for name in reversed(item.pairs):
