@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from pipeline.config.durations import DAY, HOUR, MINUTE, Millis
 from pipeline.config.namespace import (
@@ -39,8 +39,8 @@ from pipeline.config.policy import (
 )
 from pipeline.config.settings import Settings
 from pipeline.ingest.control import policy_record
-from pipeline.kafka.clients import FETCH_WAIT_MS, connection, stop_consumer
-from pipeline.kafka.ranges import read_range
+from pipeline.kafka.clients import connection, reader
+from pipeline.kafka.ranges import read_range, settled_ends
 from pipeline.kafka.topics import CONTROL, apply, read_namespace
 from pipeline.local.ports import free_port
 from pipeline.log.frames import decode_frame
@@ -294,29 +294,20 @@ class Stage:
 
     # -- what came out -------------------------------------------------------------------------------------------
 
-    def records(self, topic: str, isolation: str = "read_committed") -> list[ConsumerRecord]:
-        """All records of a topic of the namespace, partition by partition."""
-        return asyncio.run(self._records(f"{self.name}.{topic}", isolation))
+    def records(self, topic: str) -> list[ConsumerRecord]:
+        """All records of a topic of the namespace, partition by partition; those committed a moment ago included."""
+        return asyncio.run(self._records(f"{self.name}.{topic}"))
 
-    async def _records(self, topic: str, isolation: str) -> list[ConsumerRecord]:
-        consumer = AIOKafkaConsumer(
-            **connection(self.settings.kafka),
-            isolation_level=isolation,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-        )
-        await consumer.start()
+    async def _records(self, topic: str) -> list[ConsumerRecord]:
         found: list[ConsumerRecord] = []
-        try:
+        async with reader(self.settings) as consumer:
             places = [TopicPartition(topic, p) for p in range(self.settings.topics.partitions)]
-            ends = await consumer.end_offsets(places)
+            ends = await settled_ends(self.settings, consumer, places)
             for place in places:
                 consumer.assign([place])
                 begin = (await consumer.beginning_offsets([place]))[place]
                 async for batch in read_range(consumer, place, begin, ends[place]):
                     found += batch
-        finally:
-            await stop_consumer(consumer)
         return found
 
     def decisions(self) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import REJECTS, Namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import connection, reader
+from pipeline.kafka.ranges import settled_ends
 from pipeline.log.rejects import encode
 from pipeline.operate.rejects import Outcome, Replay, read_rejects, replay
 from tests.verify.histories import records_of, write_history
@@ -26,8 +27,11 @@ async def replayed(settings: Settings, *keys: str) -> list[Replay]:
 
 
 async def source(settings: Settings, namespace: Namespace, topic: str, partition: int) -> list:
+    """All that is there, what was committed a moment ago included."""
+    place = TopicPartition(namespace.topic(topic), partition)
     async with reader(settings) as consumer:
-        return await records_of(consumer, TopicPartition(namespace.topic(topic), partition))
+        await settled_ends(settings, consumer, [place])
+        return await records_of(consumer, place)
 
 
 def pipeline(settings: Settings, *args: str) -> Result:

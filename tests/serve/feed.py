@@ -5,13 +5,14 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from msgspec.structs import replace
 
 from pipeline.config.namespace import CHANGELOG, Mode, trigger_topic
 from pipeline.config.settings import Settings
 from pipeline.engine.outputs import rfc3339
-from pipeline.kafka.clients import connection
+from pipeline.kafka.clients import connection, reader
+from pipeline.kafka.ranges import know
 from pipeline.kafka.topics import apply
 from pipeline.log.persons import customer_key, partition_of
 from pipeline.schemas.examples import CANCELLED, EMITTED
@@ -45,9 +46,10 @@ def trigger(identity: str, expires_in: float, *, cancelled: bool = False) -> byt
 class Feed:
     """Writes to a namespace as its worker would."""
 
-    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer) -> None:
         self._settings = settings
         self._producer = producer
+        self._consumer = consumer
 
     async def rows(self, rows: Iterable[tuple[bytes, bytes | None]], *, commit: bool = True) -> None:
         """Write rows of the changelog in one transaction, which is then committed, or aborted."""
@@ -61,8 +63,17 @@ class Feed:
         await self._producer.begin_transaction()
         name = self._settings.namespace.name
         sends = [await self._producer.send(f"{name}.{t}", v, key=key, partition=p) for t, p, key, v in records]
-        await asyncio.gather(*sends)
+        written = await asyncio.gather(*sends)
         await (self._producer.commit_transaction() if commit else self._producer.abort_transaction())
+        await self._settled({TopicPartition(record.topic, record.partition): record.offset for record in written})
+
+    async def _settled(self, last: dict[TopicPartition, int]) -> None:
+        """A transaction ends before its partitions show it: whoever reads at once would see what was before."""
+        know(self._consumer, last)
+        while any(  # noqa: ASYNC110  # Kafka sends no events
+            end <= last[tp] for tp, end in (await self._consumer.end_offsets(list(last))).items()
+        ):
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -74,7 +85,8 @@ async def feeding(settings: Settings) -> AsyncIterator[Feed]:
     )
     await producer.start()
     try:
-        yield Feed(settings, producer)
+        async with reader(settings) as consumer:
+            yield Feed(settings, producer, consumer)
     finally:
         await producer.stop()
 
