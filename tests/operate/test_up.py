@@ -15,6 +15,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
+from pipeline.config.durations import Millis
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import Mode
 from pipeline.config.settings import (
@@ -59,7 +60,8 @@ def test_a_history_through_real_processes_is_verified_while_they_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     lines: list[str] = []
-    settings = settings_of()
+    # The group knows of a killed worker when its session has run out: as short a one as a broker allows.
+    settings = replace(settings_of(), worker=WorkerSettings(session_timeout=Millis(6_000)))
 
     def judge() -> Report:
         report = asyncio.run(verify(settings, tmp_path / "kept"))
