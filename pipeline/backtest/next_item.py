@@ -1,18 +1,18 @@
-"""The next-item head over a click log: suggest, look what comes, learn; beside four baselines on the same queries.
+"""The next item over a click log, by the live path: suggest, look what comes, learn; beside four baselines.
 
-Each interaction with another item than the person's last one is a query; a reload of the same is none. The last 60 %
-of the rows are scored; of more than MOST_QUERIES about as many are drawn. Three questions, each with its own lists:
+Each interaction with another item than the person's last one is a query, the same for all; a reload is none. The last
+60 % of the rows are scored; of more than MOST_QUERIES about as many are drawn. Three questions, each of its own lists:
 
 - repeats: the item that comes, among all but the last one;
 - novel: queries whose item is new to the person but known to the shop, among what is new to the person. It is the
   headline where at least ENOUGH_KNOWN of the items that are new to their person are known to the shop;
-- category: the category that comes at a switch, beside the person's recent ones.
+- category: the category that comes at a switch, beside the person's recent ones: the same path, of which the items are
+  the categories. It is asked here alone.
 
 Intervals are 95 %, by bootstrap over persons, and paired where they are of a difference.
 """
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from time import perf_counter, thread_time_ns
@@ -20,15 +20,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from pipeline.backtest import next_item_baselines as baselines
 from pipeline.backtest.clicklog import Interaction, read_clicklog
+from pipeline.backtest.next_item_live import LivePath
 from pipeline.backtest.result import Gate, Result
 from pipeline.learning.quality import interval
-from pipeline.next_item.memory import Memory, Touch, observe
-from pipeline.next_item.suggest import suggest
-from pipeline.replay.rows import Action
 
 SCORED = 0.6
 MOST_QUERIES = 50_000
@@ -39,7 +38,6 @@ MRR_MARGIN = 0.005
 MOST_MICROSECONDS = 1_000
 
 HEAD = "head"
-_KEPT = (Action.ADD, Action.WISH)
 _PROTOCOLS = ("repeats", "novel", "category")
 _ROUNDS = 1_000
 _SEED = 7
@@ -63,14 +61,13 @@ class _Scores(Struct):
 class _Timing(Struct):
     query_cpu: list[int] = field(default_factory=list)
     query: list[float] = field(default_factory=list)
-    observe_cpu: int = 0
 
 
 class _Run(Struct):
-    """Everything of a run: the memories of the head, what the baselines know, and the scores."""
+    """Everything of a run: the live path of items, and of categories, what the baselines know, and the scores."""
 
-    items: Memory = field(default_factory=Memory)
-    categories: Memory = field(default_factory=Memory)
+    items: LivePath = field(default_factory=LivePath)
+    categories: LivePath = field(default_factory=LivePath)
     of_items: baselines.Baselines = field(default_factory=baselines.Baselines)
     recent: dict[str, dict[str, None]] = field(default_factory=dict)
     """Of each person the categories, the latest last."""
@@ -106,13 +103,10 @@ def run(path: Path) -> Result:
 
 
 def _learn(state: _Run, row: Interaction) -> None:
-    touch = Touch.KEPT if row.kind in _KEPT else Touch.LOOKED
-    began = thread_time_ns()
-    observe(state.items, row.person, row.item, row.category, touch, row.at)
-    state.timing.observe_cpu += thread_time_ns() - began
+    state.items.tell(row)
     baselines.learn(state.of_items, row.person, row.item, row.at)
     if row.category:
-        observe(state.categories, row.person, row.category, "", touch, row.at)
+        state.categories.tell(replace(row, item=row.category, category=""))
         recent = state.recent.setdefault(row.person, {})
         recent.pop(row.category, None)
         recent[row.category] = None
@@ -128,7 +122,7 @@ def _ask(state: _Run, row: Interaction) -> None:
     recent = state.recent.get(row.person, {})
     if row.category and recent and row.category != next(reversed(recent)):
         lists = {
-            HEAD: _suggested(state.categories, row.person, CATEGORIES, _any),
+            HEAD: state.categories.suggested(row.person, CATEGORIES, _other_than(next(reversed(recent)))),
             "recent": list(islice(reversed(recent), 1, 1 + CATEGORIES)),
         }
         state.scores["category"].add(person, row.at, row.category, lists)
@@ -137,7 +131,7 @@ def _ask(state: _Run, row: Interaction) -> None:
 def _ask_item(state: _Run, row: Interaction, person: int, touched: dict[str, None]) -> None:
     ranked = {name: list(ranking) for name, ranking in baselines.rank(state.of_items, row.person).items()}
     began, cpu = perf_counter(), thread_time_ns()
-    suggested = _suggested(state.items, row.person, ITEMS, _any)
+    suggested = state.items.suggested(row.person, ITEMS, _other_than(next(reversed(touched))))
     state.timing.query_cpu.append(thread_time_ns() - cpu)
     state.timing.query.append(perf_counter() - began)
     lists = {HEAD: suggested, **{name: ranking[:ITEMS] for name, ranking in ranked.items()}}
@@ -152,16 +146,12 @@ def _ask_item(state: _Run, row: Interaction, person: int, touched: dict[str, Non
         return item not in touched
 
     lists = {name: list(islice(filter(new, ranking), ITEMS)) for name, ranking in ranked.items() if name != "own"}
-    lists[HEAD] = _suggested(state.items, row.person, ITEMS, new)
+    lists[HEAD] = state.items.suggested(row.person, ITEMS, new)
     state.scores["novel"].add(person, row.at, row.item, lists)
 
 
-def _any(_: str) -> bool:
-    return True
-
-
-def _suggested(memory: Memory, person: str, k: int, may: Callable[[str], bool]) -> list[str]:
-    return [suggestion.item for suggestion in suggest(memory, person, k, may)]
+def _other_than(last: str) -> Callable[[str], bool]:
+    return lambda item: item != last
 
 
 def _judge(state: _Run) -> tuple[dict[str, Any], dict[str, Any], list[Gate]]:
@@ -184,8 +174,7 @@ def _judge(state: _Run) -> tuple[dict[str, Any], dict[str, Any], list[Gate]]:
         "query_cpu_us_p50": round(float(np.percentile(cpu, 50)), 1),
         "query_cpu_us_p99": round(float(np.percentile(cpu, 99)), 1),
         "query_wall_us_p99": round(float(np.percentile(wall, 99)), 1),
-        "observe_cpu_us_mean": round(state.timing.observe_cpu / max(1, state.items.touches) / 1_000, 2),
-        "memory_bytes": {"items": _bytes(state.items), "categories": _bytes(state.categories)},
+        **_costs(state.items),
     }
     anchors = {name: {other: f for other, f in found.items() if other != HEAD} for name, found in figures.items()}
     gates = [*_repeat_gates(repeats), *(_novel_gates(novel) if enough else ()), *_category_gates(category)]
@@ -262,24 +251,15 @@ def _halves(scores: _Scores) -> dict[str, dict[str, float]]:
     }
 
 
-def _bytes(memory: Memory) -> int:
-    """What a memory takes, each object once."""
-    seen: set[int] = set()
-    waiting: list[Any] = [memory]
-    total = 0
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        total += sys.getsizeof(one)
-        waiting.extend(_parts(one))
-    return total
-
-
-def _parts(one: object) -> Iterable[object]:
-    if isinstance(one, Struct):
-        return (getattr(one, name) for name in one.__struct_fields__)
-    if isinstance(one, dict):
-        return (*one.keys(), *one.values())
-    return one if isinstance(one, list) else ()
+def _costs(path: LivePath) -> dict[str, Any]:
+    """CPU on the learner's side of a touch and of a row, on the worker's side of a row; and how much is held."""
+    touches, rows = max(1, path.touches) * 1_000, max(1, path.rows) * 1_000
+    return {
+        "observe_cpu_us_mean": round(path.observe_cpu / touches, 2),
+        "row_cpu_us_mean": round(path.rows_cpu / rows, 2),
+        "put_cpu_us_mean": round(path.put_cpu / rows, 2),
+        "touches": path.touches,
+        "rows_written": path.rows,
+        "rows_held": len(path.shelf),
+        "shelf_bytes": path.shelf.size,
+    }

@@ -15,7 +15,7 @@ from itertools import islice
 
 from msgspec import Struct, field
 
-from pipeline.next_item.memory import SESSION_GAP
+from pipeline.heads.intent import GAP
 
 _WINDOW = 5
 _FALL = 0.85
@@ -51,7 +51,7 @@ def learn(known: Baselines, person: str, item: str, at: int) -> None:
     visit = known.visits.get(person)
     if visit is None:
         visit = known.visits[person] = Visit(-1, at, {})
-    if visit.session < 0 or at - visit.at > SESSION_GAP:
+    if visit.session < 0 or at - visit.at > GAP:
         visit.session = len(known.sessions)
         known.sessions.append({})
     visit.at = max(visit.at, at)

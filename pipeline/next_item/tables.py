@@ -124,23 +124,23 @@ class Tables:
         return taken
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take a row that tables wrote, in any order of the keys. Raises RowError where it is damaged."""
+        """Take a row that tables wrote, in any order of the keys.
+
+        Raises RowError, and changes nothing, where it is damaged.
+        """
         of = decode_key(key)
-        self._sorted = False
         place = of.site, of.name
         if of.kind is _ITEM:
+            item = None if value is None else _restored_item(decode_item(value))
             self._items.pop(place, None)
-            if value is not None:
-                row = decode_item(value)
-                paired = zip((*row.names, *row.more), row.near, row.visits, strict=True)
-                pairs = {name: visits << _SHIFT | near for name, near, visits in paired}
-                self._items[place] = Item(row.number, row.category, row.touches, _upwards(pairs))
+            if item is not None:
+                self._items[place] = item
         else:
+            category = None if value is None else _restored_category(decode_category(value))
             self._categories.pop(place, None)
-            if value is not None:
-                known = decode_category(value)
-                weights = dict(zip(known.names, known.weights, strict=True))
-                self._categories[place] = Category(known.number, known.touches, _upwards(weights))
+            if category is not None:
+                self._categories[place] = category
+        self._sorted = False
 
     def _sort(self) -> None:
         """Rows come back in the order of the topic, which says little; their numbers say what was changed last."""
@@ -261,5 +261,12 @@ def _pair(pairs: dict[str, int], other: str, weight: int, most: int) -> dict[str
     }
 
 
-def _upwards(ranked: dict[str, int]) -> dict[str, int]:
-    return dict(reversed(ranked.items()))
+def _restored_item(row: ItemRow) -> Item:
+    """What is ranked first was the last of its map."""
+    paired = list(zip((*row.names, *row.more), row.near, row.visits, strict=True))
+    pairs = {name: visits << _SHIFT | near for name, near, visits in reversed(paired)}
+    return Item(row.number, row.category, row.touches, pairs)
+
+
+def _restored_category(row: CategoryRow) -> Category:
+    return Category(row.number, row.touches, dict(zip(reversed(row.names), reversed(row.weights), strict=True)))

@@ -17,8 +17,8 @@ VIEWED, WISHED, CARTED, BOUGHT = 1, 3, 4, 6
 """Weights of what a person does with a product."""
 
 MAX_NAMES = 6
-MAX_ITEMS = 12
-LATEST = 7
+MAX_ITEMS = 16
+LATEST = 9
 """So many items that were touched last stay whatever they score, or favourites would hide what is looked at now."""
 MAX_BOUGHT = 8
 HELD, BEATEN = 11, 10

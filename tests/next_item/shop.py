@@ -1,62 +1,64 @@
-"""A small shop for the tests: visits told in one line each."""
-
-from collections.abc import Iterable
+"""A small shop for the tests: visits told in one line each, and what is taken of them to the shelf."""
 
 from hypothesis import strategies as st
 
-from pipeline.config.durations import MINUTE
-from pipeline.next_item.memory import Limits, Memory, Touch, observe
-from pipeline.next_item.suggest import Suggestion, suggest
+from pipeline.next_item.fusion import Suggestion
+from pipeline.next_item.shelf import Shelf
+from pipeline.next_item.tables import Limits, Tables
+from pipeline.next_item.touch import MAX_BEFORE, Touch
 
-Event = tuple[str, str, str, Touch, int]
+TINY = Limits(items=6, near=2, categories=3, popular=2)
+ALL_ROWS = 1_000_000
 
-TINY = Limits(
-    persons=3, own=4, items=6, near=2, sessions=5, session_items=3, sessions_of_item=2, categories=2, popular=2
-)
-
-PERSONS = [f"p{n}" for n in range(6)]
+SITES = ["s", "t"]
 ITEMS = [f"i{n}" for n in range(12)]
 
+Row = tuple[bytes, bytes | None]
 
-def anything(item: str) -> bool:
+
+def anything(_: str) -> bool:
     return True
 
 
-def told(events: Iterable[Event], memory: Memory | None = None) -> Memory:
-    memory = Memory() if memory is None else memory
-    for event in events:
-        observe(memory, *event)
-    return memory
+def visit(tables: Tables, items: str, category: str = "", site: str = "s") -> None:
+    """One visit: the items, in words, each once."""
+    before: tuple[str, ...] = ()
+    for item in items.split():
+        tables.observe(Touch(site, item, category, 1, before[:MAX_BEFORE], 0))
+        before = (item, *before)
 
 
-def visit(memory: Memory, person: str, items: str, day: int = 0, category: str = "", touch: Touch = Touch.LOOKED):
-    """One session: the items, in words, a minute apart."""
-    for minute, item in enumerate(items.split()):
-        observe(memory, person, item, category, touch, (day * 24 * 60 + minute) * MINUTE)
+def shelf_of(tables: Tables) -> Shelf:
+    """A shelf with all that has changed."""
+    shelf = Shelf()
+    for key, value in tables.changed(ALL_ROWS):
+        shelf.put(key, value)
+    return shelf
 
 
-def items(suggestions: tuple[Suggestion, ...]) -> list[str]:
+def recent(items: str) -> dict[str, int]:
+    """A person's own items, each looked at once, the newest last."""
+    return dict.fromkeys(items.split(), 64)
+
+
+def named(suggestions: tuple[Suggestion, ...]) -> list[str]:
     return [suggestion.item for suggestion in suggestions]
 
 
-def best(memory: Memory, person: str, k: int = 20) -> list[str]:
-    return items(suggest(memory, person, k, anything))
+def best(shelf: Shelf, items: str, k: int = 20) -> list[str]:
+    return named(shelf.suggest("s", recent(items), k, anything))
 
 
-@st.composite
-def events(draw: st.DrawFn) -> list[Event]:
-    """Touches of few persons and items, most within a session, some late, some of items whose category changes."""
-    at = 0
-    drawn = []
-    for _ in range(draw(st.integers(0, 80))):
-        at = max(0, at + draw(st.sampled_from([-5, 0, 1, 5, 31, 600])) * MINUTE)
-        drawn.append(
-            (
-                draw(st.sampled_from(PERSONS)),
-                draw(st.sampled_from(ITEMS)),
-                draw(st.sampled_from(["", "a", "b", "c"])),
-                draw(st.sampled_from(Touch)),
-                at,
-            )
-        )
-    return drawn
+touches = st.lists(
+    st.builds(
+        Touch,
+        site=st.sampled_from(SITES),
+        item=st.sampled_from(ITEMS),
+        category=st.sampled_from(["", "a", "b", "c"]),
+        weight=st.sampled_from([1, 3, 4]),
+        before=st.lists(st.sampled_from(ITEMS), unique=True, max_size=MAX_BEFORE).map(tuple),
+        at=st.integers(0, 1_000_000),
+    ),
+    max_size=60,
+)
+"""Touches of few items, in and out of a limit; at times an item stands before itself, as no engine would have it."""
