@@ -68,7 +68,7 @@ async def run_learner(
             try:
                 for part in parts:
                     await part.start()
-                await _run(parts, stop, health)
+                await take_turns(parts, stop, health)
             except ProducerFenced as error:
                 asyncio.get_running_loop().set_exception_handler(_leave_out_fenced)
                 raise UserError(
@@ -96,7 +96,7 @@ class Part(Protocol):
         """What is missing before it does its work."""
 
 
-async def _run(parts: Collection[Part], stop: asyncio.Event, health: Health) -> None:
+async def take_turns(parts: Collection[Part], stop: asyncio.Event, health: Health) -> None:
     """Let each part take its steps until `stop` is set, or one of them fails. The process is alive while all turn."""
     waiting = set(parts)
 

@@ -45,6 +45,7 @@ class ItemsReader:
         self._metrics = metrics
         self._shelf = Shelf()
         self._next = 0
+        self._said = ""
         self._failures: set[type[Exception]] = set()
         metrics.shows(lambda: self._shelf)
 
@@ -65,15 +66,14 @@ class ItemsReader:
 
     async def run(self) -> None:
         """Read until cancelled."""
-        said = ""
         while True:
             try:
                 why = await self._read()
             except (KafkaError, OSError, TimeoutError) as error:
-                why = f"{type(error).__name__}, they are tried again"
-            if why != said:
-                logger.warning("the tables of the next item: %s", why)
-                said = why
+                why = f"{self._items.topic} cannot be read ({type(error).__name__}): nothing new is suggested until it can"
+            if why != self._said:
+                logger.warning("%s", why)
+                self._said = why
             await asyncio.sleep(RETRY)
 
     async def _read(self) -> str:
@@ -88,7 +88,9 @@ class ItemsReader:
         try:
             await consumer.start()
             if self._items.topic not in await consumer.topics():
-                return f"topic {self._items.topic} does not exist, nothing is suggested: run `pipeline topics apply`"
+                return (
+                    f"{self._items.topic} does not exist: nothing is suggested until `pipeline topics apply` makes it"
+                )
             consumer.assign([self._items])
             begin = (await consumer.beginning_offsets([self._items]))[self._items]
             end = (await consumer.end_offsets([self._items]))[self._items]
@@ -97,6 +99,7 @@ class ItemsReader:
             self._next = begin  # all of it once more: it may have been made anew and be longer already
             consumer.seek(self._items, begin)
             self._metrics.lag(lambda: self._lag(consumer))
+            self._said = ""
             while True:
                 await self._take(await consumer.getmany(self._items, timeout_ms=POLL_MS, max_records=POLL_RECORDS))
                 self._next = await consumer.position(self._items)
