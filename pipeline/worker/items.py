@@ -70,7 +70,7 @@ class ItemsReader:
             try:
                 why = await self._read()
             except (KafkaError, OSError, TimeoutError) as error:
-                why = f"{self._items.topic} cannot be read ({type(error).__name__}): nothing new is suggested until it can"
+                why = f"{self._items.topic} cannot be read ({type(error).__name__}): nothing new is suggested meanwhile"
             if why != self._said:
                 logger.warning("%s", why)
                 self._said = why
@@ -88,9 +88,7 @@ class ItemsReader:
         try:
             await consumer.start()
             if self._items.topic not in await consumer.topics():
-                return (
-                    f"{self._items.topic} does not exist: nothing is suggested until `pipeline topics apply` makes it"
-                )
+                return f"{self._items.topic} does not exist: nothing is suggested until `pipeline topics apply`"
             consumer.assign([self._items])
             begin = (await consumer.beginning_offsets([self._items]))[self._items]
             end = (await consumer.end_offsets([self._items]))[self._items]
