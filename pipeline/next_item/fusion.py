@@ -9,12 +9,13 @@ leads: so the same rows give the same suggestions on every machine.
 
 from collections.abc import Callable
 from enum import StrEnum
+from operator import attrgetter
 from typing import Protocol
 
 from msgspec import Struct
 
-from pipeline.next_item.rows import CategoryRow, ItemLists
-from pipeline.next_item.tables import RANK_OFFSET
+from pipeline.next_item.rows import CategoryLists, ItemLists
+from pipeline.next_item.tables import POPULAR, RANK_OFFSET
 
 May = Callable[[str], bool]
 """Whether an item may be suggested: in stock, not restricted, not excluded."""
@@ -25,10 +26,9 @@ OWN = 3 * FALLS[0]
 """How much a person's own items count, beside the row of the last one."""
 HALF_POPULAR = 20
 """Touches of the item of now at which what is popular counts half."""
-DEPTH = 40
-"""How many popular items are ranked."""
 
-_RANKS = tuple(1_000 // (RANK_OFFSET + rank) for rank in range(1, DEPTH + 1))
+_part = attrgetter("part")
+_RANKS = tuple(1_000 // (RANK_OFFSET + rank) for rank in range(1, POPULAR + 1))
 _OWN = tuple(OWN * pull for pull in _RANKS)
 
 
@@ -38,7 +38,7 @@ class Rows(Protocol):
     def item(self, site: str, name: str) -> ItemLists | None:
         """What follows an item."""
 
-    def category(self, site: str, name: str) -> CategoryRow | None:
+    def category(self, site: str, name: str) -> CategoryLists | None:
         """What is popular in a category, "" for all."""
 
 
@@ -52,7 +52,8 @@ class Source(StrEnum):
     ALL = "all"
 
 
-_POPULAR = ((Source.CATEGORY, 4), (Source.ALL, 1))
+_OWN_ITEM, _TOGETHER, _ALIKE, _CATEGORY, _ALL = Source
+_POPULAR = ((_CATEGORY, 4), (_ALL, 1))
 """What is popular counts so many quarters."""
 
 _WORDS = {
@@ -64,7 +65,7 @@ _WORDS = {
 }
 
 
-class Reason(Struct, frozen=True):
+class Reason(Struct, frozen=True, gc=False):
     """A source that named the item, and what of the score it gave; `of` is the item or category it goes by, if any."""
 
     source: Source
@@ -76,7 +77,7 @@ class Reason(Struct, frozen=True):
         return _WORDS[self.source].format(self.of)
 
 
-class Suggestion(Struct, frozen=True):
+class Suggestion(Struct, frozen=True, gc=False):
     """An item, its score, and its reasons, the one that counted most first."""
 
     item: str
@@ -84,12 +85,13 @@ class Suggestion(Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
 
-class _Heard(Struct):
-    """The lists of one query: own items as they rank, rows of the last items, and what is popular where."""
+class _Heard(Struct, gc=False):
+    """What one query goes by: what own items score, the rows of the last items, and what is popular where."""
 
-    own: list[str]
+    own: dict[str, int]
     rows: list[tuple[int, str, ItemLists]]
-    popular: list[tuple[Source, int, str, list[str]]]
+    popular: list[tuple[Source, str, int, dict[str, int]]]
+    """Source, category, weight in 1,024ths, and what the ranks give."""
 
 
 def suggest(rows: Rows, site: str, recent: dict[str, int], k: int, may: May) -> tuple[Suggestion, ...]:
@@ -98,14 +100,14 @@ def suggest(rows: Rows, site: str, recent: dict[str, int], k: int, may: May) -> 
     Never the newest of `recent`, nor one that `may` refuses. Without recent items what is popular.
     """
     heard = _heard(rows, site, recent)
-    scores = dict(zip(heard.own, _OWN, strict=False))
+    scores = heard.own.copy()
     get = scores.get
     for fall, _, row in heard.rows:
-        for name, pull in zip(row.names, row.pulls, strict=True):
+        for name, pull in row.pulls.items():
             scores[name] = get(name, 0) + fall * pull
-    for _, weight, _, names in heard.popular:
-        for name, pull in zip(names, _RANKS, strict=False):
-            scores[name] = get(name, 0) + weight * pull // 1_024
+    for _, _, weight, ranks in heard.popular:
+        for name, pull in ranks.items():
+            scores[name] = get(name, 0) + (weight * pull >> 10)
     now = next(reversed(recent), None)
     found: list[Suggestion] = []
     for name in sorted(scores, key=scores.__getitem__, reverse=True):
@@ -119,7 +121,7 @@ def suggest(rows: Rows, site: str, recent: dict[str, int], k: int, may: May) -> 
 def _heard(rows: Rows, site: str, recent: dict[str, int]) -> _Heard:
     latest = list(reversed(recent))
     by_place = {name: recent[name] // place for place, name in enumerate(latest[1:], 2)}
-    own = sorted(by_place, key=by_place.__getitem__, reverse=True)
+    own = dict(zip(sorted(by_place, key=by_place.__getitem__, reverse=True), _OWN, strict=False))
     here: ItemLists | None = None
     of_items: list[tuple[int, str, ItemLists]] = []
     for fall, name in zip(FALLS, latest, strict=False):
@@ -128,35 +130,35 @@ def _heard(rows: Rows, site: str, recent: dict[str, int]) -> _Heard:
             if fall == FALLS[0]:
                 here = row
     known = 0 if here is None else here.touches
-    popular: list[tuple[Source, int, str, list[str]]] = []
+    popular: list[tuple[Source, str, int, dict[str, int]]] = []
     for source, quarters in _POPULAR:
-        name = here.category if here is not None and source is Source.CATEGORY else ""
-        if (name or source is Source.ALL) and (of := rows.category(site, name)) is not None:
+        name = here.category if here is not None and source is _CATEGORY else ""
+        if (name or source is _ALL) and (of := rows.category(site, name)) is not None:
             weight = 1_024 * FALLS[0] * quarters * HALF_POPULAR // (4 * (HALF_POPULAR + known))
-            popular.append((source, weight, name, of.names[:DEPTH]))
+            popular.append((source, name, weight, dict(zip(of.names, _RANKS, strict=False))))
     return _Heard(own, of_items, popular)
 
 
 def _reasons(heard: _Heard, item: str) -> tuple[Reason, ...]:
     """Why an item is suggested. What was seen together is said of the item with which it was seen most."""
     found: list[Reason] = []
-    if item in heard.own:
-        found.append(Reason(Source.OWN, _OWN[heard.own.index(item)]))
+    if (part := heard.own.get(item)) is not None:
+        found.append(Reason(_OWN_ITEM, part))
     near, alike, nearest, of = 0, 0, 0, ""
     for fall, name, row in heard.rows:
-        if item in row.names:
-            place = row.names.index(item)
-            of_alike = fall * row.alike[place]
-            of_near = fall * row.pulls[place] - of_alike
+        if (pull := row.pulls.get(item)) is not None:
+            of_alike = fall * row.alike[list(row.pulls).index(item)]
+            of_near = fall * pull - of_alike
             near, alike = near + of_near, alike + of_alike
             if of_near > nearest:
                 nearest, of = of_near, name
     if near:
-        found.append(Reason(Source.TOGETHER, near, of))
+        found.append(Reason(_TOGETHER, near, of))
     if alike:
-        found.append(Reason(Source.ALIKE, alike))
-    for source, weight, name, names in heard.popular:
-        if item in names:
-            found.append(Reason(source, weight * _RANKS[names.index(item)] // 1_024, name))
-    found.sort(key=lambda reason: reason.part, reverse=True)
+        found.append(Reason(_ALIKE, alike))
+    for source, name, weight, ranks in heard.popular:
+        if (pull := ranks.get(item)) is not None and (part := weight * pull >> 10):
+            found.append(Reason(source, part, name))
+    if len(found) > 1:
+        found.sort(key=_part, reverse=True)
     return tuple(found)

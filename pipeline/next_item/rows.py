@@ -35,16 +35,15 @@ class Key(Struct, frozen=True, array_like=True, gc=False):
 
 
 class ItemLists(Struct, frozen=True, array_like=True, gc=False):
-    """What a query reads of an item: its category, its touches, and the `names` that follow it best, the best first.
+    """What a query reads of an item: its category, its touches, and what follows it best, the best first.
 
-    `pulls` says how well. Each is a sum of two: `alike` says what of it comes of visits alike, the rest comes of what
-    was seen near the item.
+    `pulls` says how well. Each is a sum of two: `alike` says, in their order, what of it comes of visits alike; the
+    rest comes of what was seen near the item.
     """
 
     category: str
     touches: int
-    names: list[str]
-    pulls: list[int]
+    pulls: dict[str, int]
     alike: list[int]
 
 
@@ -52,7 +51,7 @@ class ItemRow(ItemLists, frozen=True, array_like=True, gc=False):
     """All that is known of an item. The lists that a query reads stand first, so that it need not read the rest.
 
     `number` counts the changes of all tables up to the last one of this row. `more` are the other items that were seen
-    with it. `near` says, of `names` and then of `more`, how near they were seen to it; `visits` how often.
+    with it. `near` says, of those of `pulls` and then of `more`, how near they were seen to it; `visits` how often.
     """
 
     number: int
@@ -61,12 +60,18 @@ class ItemRow(ItemLists, frozen=True, array_like=True, gc=False):
     visits: list[int]
 
 
-class CategoryRow(Struct, frozen=True, array_like=True, gc=False):
-    """A category, or all items of a site: how often its items were touched, and which of them most, the first most."""
+class CategoryLists(Struct, frozen=True, array_like=True, gc=False):
+    """What a query reads of a category, or of all items of a site: the `names` touched most, the first most."""
+
+    names: list[str]
+
+
+class CategoryRow(CategoryLists, frozen=True, array_like=True, gc=False):
+    """All that is known of a category: how often its items were touched; of `names` and then of `more` the weights."""
 
     number: int
     touches: int
-    names: list[str]
+    more: list[str]
     weights: list[int]
 
 
@@ -75,6 +80,7 @@ _keys = msgspec.msgpack.Decoder(Key)
 _items = msgspec.msgpack.Decoder(ItemRow)
 _lists = msgspec.msgpack.Decoder(ItemLists)
 _categories = msgspec.msgpack.Decoder(CategoryRow)
+_popular = msgspec.msgpack.Decoder(CategoryLists)
 _VERSION = bytes([FORMAT])
 
 R = TypeVar("R")
@@ -101,7 +107,7 @@ def encode_row(row: ItemRow | CategoryRow) -> bytes:
 def decode_lists(value: bytes) -> ItemLists:
     """Read of an item's row what a query needs. Raises RowError for bytes of another version, or damaged ones."""
     row = _decoded(_lists, value)
-    if not len(row.names) == len(row.pulls) == len(row.alike):
+    if len(row.pulls) != len(row.alike):
         raise RowError("a damaged row: its lists are of different lengths")
     return row
 
@@ -109,15 +115,20 @@ def decode_lists(value: bytes) -> ItemLists:
 def decode_item(value: bytes) -> ItemRow:
     """Read the row of an item. Raises RowError for bytes of another version, or damaged ones."""
     row = _decoded(_items, value)
-    if not len(row.names) + len(row.more) == len(row.near) == len(row.visits):
+    if len(row.pulls) != len(row.alike) or not len(row.pulls) + len(row.more) == len(row.near) == len(row.visits):
         raise RowError("a damaged row: its lists are of different lengths")
     return row
+
+
+def decode_popular(value: bytes) -> CategoryLists:
+    """Read of a category's row what a query needs. Raises RowError for bytes of another version, or damaged ones."""
+    return _decoded(_popular, value)
 
 
 def decode_category(value: bytes) -> CategoryRow:
     """Read the row of a category. Raises RowError for bytes of another version, or damaged ones."""
     row = _decoded(_categories, value)
-    if len(row.names) != len(row.weights):
+    if len(row.names) + len(row.more) != len(row.weights):
         raise RowError("a damaged row: its lists are of different lengths")
     return row
 

@@ -5,9 +5,18 @@ counted when it is met, and the query goes on without it.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from pipeline.next_item.fusion import May, Suggestion, suggest
-from pipeline.next_item.rows import CategoryRow, ItemLists, RowError, RowKind, decode_category, decode_lists, encode_key
+from pipeline.next_item.rows import (
+    CategoryLists,
+    ItemLists,
+    RowError,
+    RowKind,
+    decode_lists,
+    decode_popular,
+    encode_key,
+)
 
 MOST_BYTES = 256 * 1024 * 1024
 """Keys and values of all rows; what Python needs to hold them is about 150 bytes a row more."""
@@ -30,11 +39,15 @@ class Shelf:
         self._most_decoded = most_decoded
         self._rows: OrderedDict[bytes, bytes] = OrderedDict()
         self._items: dict[bytes, ItemLists] = {}
-        self._categories: dict[bytes, CategoryRow] = {}
+        self._categories: dict[bytes, CategoryLists] = {}
 
     def __len__(self) -> int:
         """Rows that are held."""
         return len(self._rows)
+
+    def rows(self) -> Iterable[tuple[bytes, bytes]]:
+        """Key and value of each row, what was put longest ago first."""
+        return self._rows.items()
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """Hold a row in place of the one before; None takes it out."""
@@ -68,12 +81,12 @@ class Shelf:
             self._items[key] = row
         return row
 
-    def category(self, site: str, name: str) -> CategoryRow | None:
+    def category(self, site: str, name: str) -> CategoryLists | None:
         """What is popular in a category, "" for all."""
         key = encode_key(site, _CATEGORY, name)
         if (row := self._categories.get(key)) is None and (value := self._rows.get(key)) is not None:
             try:
-                row = decode_category(value)
+                row = decode_popular(value)
             except RowError:
                 self._refuse(key)
                 return None

@@ -31,7 +31,8 @@ NEAR_WEIGHTS = (16, 14, 12, 10, 8, 7, 6)
 """What a pair in one visit weighs, by how many other items were seen between."""
 
 RANKED = 20
-"""How many items a row ranks for queries."""
+POPULAR = 40
+"""How many items the row of an item, and of a category, has for queries."""
 SAME_CATEGORY = 4
 """An item of the same category counts so many times as much."""
 RANK_OFFSET = 5
@@ -198,7 +199,8 @@ class Tables:
             category.weights = dict(sorted(category.weights.items(), key=_weight))
             ranked = list(reversed(category.weights.items()))
             names, weights = [name for name, _ in ranked], [weight for _, weight in ranked]
-            return encode_row(CategoryRow(category.number, category.touches, names, weights))
+            best, more = names[:POPULAR], names[POPULAR:]
+            return encode_row(CategoryRow(best, category.number, category.touches, more, weights))
         item = self._items.get((site, name))
         if item is None:
             return None
@@ -208,8 +210,8 @@ class Tables:
         near = [item.pairs[name] & _NEAR for name in names]
         visits = [item.pairs[name] >> _SHIFT for name in names]
         best, more = names[:RANKED], names[RANKED:]
-        of_best, alike_of_best = [pulls[name] for name in best], [alike.get(name, 0) for name in best]
-        row = ItemRow(item.category, item.touches, best, of_best, alike_of_best, item.number, more, near, visits)
+        of_best, alike_of_best = {name: pulls[name] for name in best}, [alike.get(name, 0) for name in best]
+        row = ItemRow(item.category, item.touches, of_best, alike_of_best, item.number, more, near, visits)
         return encode_row(row)
 
     def _pulls(self, site: str, item: Item) -> tuple[dict[str, int], dict[str, int]]:
@@ -263,10 +265,11 @@ def _pair(pairs: dict[str, int], other: str, weight: int, most: int) -> dict[str
 
 def _restored_item(row: ItemRow) -> Item:
     """What is ranked first was the last of its map."""
-    paired = list(zip((*row.names, *row.more), row.near, row.visits, strict=True))
+    paired = list(zip((*row.pulls, *row.more), row.near, row.visits, strict=True))
     pairs = {name: visits << _SHIFT | near for name, near, visits in reversed(paired)}
     return Item(row.number, row.category, row.touches, pairs)
 
 
 def _restored_category(row: CategoryRow) -> Category:
-    return Category(row.number, row.touches, dict(zip(reversed(row.names), reversed(row.weights), strict=True)))
+    ranked = list(zip((*row.names, *row.more), row.weights, strict=True))
+    return Category(row.number, row.touches, dict(reversed(ranked)))

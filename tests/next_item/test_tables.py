@@ -44,7 +44,7 @@ def popular_of(tables: Tables, category: str = "") -> CategoryRow:
 
 
 def near(row: ItemRow) -> dict[str, int]:
-    return dict(zip((*row.names, *row.more), row.near, strict=True))
+    return dict(zip((*row.pulls, *row.more), row.near, strict=True))
 
 
 # -- rows are the checkpoint
@@ -145,7 +145,7 @@ def test_no_table_grows_over_its_limit_and_what_made_room_is_gone_from_the_rows(
     for kind, value in zip(kinds, left.values(), strict=True):
         if kind is RowKind.ITEM:
             row = decode_item(value)
-            assert len(row.names) <= RANKED
+            assert len(row.pulls) <= RANKED
             assert len(row.near) <= 2 * TINY.near
             assert all(0 < weight < CEILING for weight in row.near)
         else:
@@ -166,7 +166,7 @@ def test_an_item_has_its_row_though_all_of_its_site_made_room_for_another_site()
     tables = Tables(Limits(categories=1))
     visit(tables, "a b")
     visit(tables, "c", site="t")
-    assert item_of(tables, "a").names == ["b"]
+    assert list(item_of(tables, "a").pulls) == ["b"]
 
 
 def test_a_new_favourite_overtakes_an_old_one_since_weights_age() -> None:
@@ -207,7 +207,8 @@ def test_of_two_that_were_seen_as_often_the_rare_one_is_more_alike() -> None:
     visit(tables, "a common")
     visit(tables, "a rare")
     row = item_of(tables, "a")
-    assert dict(zip(row.names, row.alike, strict=True))["rare"] > dict(zip(row.names, row.alike, strict=True))["common"]
+    alike = dict(zip(row.pulls, row.alike, strict=True))
+    assert alike["rare"] > alike["common"]
 
 
 def test_what_is_of_the_same_category_follows_an_item_first() -> None:
@@ -218,7 +219,7 @@ def test_what_is_of_the_same_category_follows_an_item_first() -> None:
     for _ in range(2):
         visit(tables, "boots lamp")
     visit(tables, "boots sandals")
-    assert item_of(tables, "boots").names == ["sandals", "lamp"]
+    assert list(item_of(tables, "boots").pulls) == ["sandals", "lamp"]
 
 
 def test_the_category_of_an_item_is_the_one_told_last() -> None:
