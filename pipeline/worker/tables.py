@@ -15,6 +15,12 @@ class TableManager(faust.tables.TableManager):  # type: ignore[misc]  # faust ha
         self[table.name] = table
         return table
 
+    async def on_start(self) -> None:
+        """Register at once. Faust waits a second first, for tables that are declared late; ours is there."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
     async def _update_channels(self) -> None:
         self._tables_finalized.set()
         for table in self.values():
