@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.backtest import cart_timing, recovery, simulated
+from pipeline.backtest.cart_stream import Stream
 from pipeline.cli.backtest import backtest
 from pipeline.config.durations import DAY, HOUR, MINUTE
 from pipeline.config.errors import UserError
@@ -79,6 +80,21 @@ def test_what_is_learned_from_is_what_the_shop_publishes():
     assert {(order.person, order.at) for order in history.orders} == history.cadences.keys()
     assert len(owners) <= len({row.person for row in history.interactions})
     assert [row.at for row in history.interactions] == sorted(row.at for row in history.interactions)
+
+
+def test_the_head_is_told_of_a_cart_what_is_true_of_it():
+    history = simulated.simulated(msgspec.structs.replace(SHOP, sessions=3_000))
+    stream = Stream()
+    for row in history.interactions:
+        stream.take(row)
+    stream.pass_time(history.interactions[-1].at)
+    told = [
+        (one.inputs[-4:], (truth.value, truth.lines, truth.device == "mobile", truth.known))
+        for one in stream.asked
+        if one.bin == 0 and (truth := history.carts.get((one.person, one.made_at))) is not None
+    ]
+    assert len(told) > 200
+    assert all(seen == true for seen, true in told)
 
 
 def test_a_visitor_who_opens_an_account_is_one_person():

@@ -10,13 +10,28 @@ from pipeline.config.durations import DAY, HOUR, MINUTE
 from pipeline.config.policy import PermissionPolicy, SitePolicy
 from pipeline.events.customer import Basis, Purpose
 from pipeline.heads.reorder import Facts
-from pipeline.log.rows import Click, ClickKind, ConsentRow, OrderNews, OrderRow, Report
+from pipeline.log.rows import CartOp, Click, ClickKind, ConsentRow, OrderNews, OrderRow, Report
 from pipeline.scoring.example import Example
 from pipeline.state.codec import decode_customer, encode_customer
 from pipeline.state.heads import Heads
 from pipeline.triggers.contract import Kind
 from tests.engine.learned import LearningShop, constant, row
-from tests.engine.shop import ANN, T0, add, at, clear, click, identity, line, order, report, site_policy
+from tests.engine.shop import (
+    ANN,
+    T0,
+    add,
+    at,
+    cart,
+    clear,
+    click,
+    identity,
+    line,
+    order,
+    remove,
+    report,
+    site_policy,
+    snapshot,
+)
 
 ONSITE = PermissionPolicy(without_record=dict.fromkeys(Purpose, Basis.LEGITIMATE_INTEREST))
 DAYS = DAY // MINUTE
@@ -89,6 +104,34 @@ def test_a_cart_that_is_left_alone_survives_bin_by_bin_and_one_that_is_ordered_d
     labels = [(example.bin, example.label) for example in of(shop, "cart")]
     assert labels == [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 1)]
     assert all(example.at <= at(200) for example in shop.examples)
+
+
+def test_the_cart_head_is_told_what_a_change_leaves_in_the_cart_on_what_device_and_whose() -> None:
+    shop = LearningShop(site_policy(rates={"USD": 0.5}))
+    shop.tell(add(0, "a", 1_000, 2, currency="USD", device="mobile"))
+    shop.tell(add(10, "b", 300))
+    shop.tell(cart(20, CartOp.SET, line("a", 3, 1_000)))
+    shop.tell(remove(30, "b"))
+    shop.tell(snapshot(40, "x", "y", device="desktop"))
+    shop.tell(add(50, "z", 50), person="s|a|visitor")
+    shop.clock(81)
+    facts = {(one.made_at - T0) // MINUTE: one.inputs[-4:] for one in of(shop, "cart") if one.bin == 0}
+    assert facts == {
+        0: (1_000, 1, 1, 1),
+        10: (1_300, 2, 1, 1),
+        20: (3_300, 2, 1, 1),
+        30: (3_000, 1, 1, 1),
+        40: (2_000, 2, 0, 1),
+        50: (50, 1, 0, 0),
+    }
+
+
+def test_a_change_that_empties_the_cart_is_no_touch_of_it() -> None:
+    shop = LearningShop()
+    shop.tell(add(0), remove(10), add(20))
+    shop.clock(30)
+    touches = {(one.made_at - T0) // MINUTE: one.inputs[7] for one in of(shop, "cart") if one.bin == 0}
+    assert touches == {0: 1, 20: 2}
 
 
 def test_a_message_about_the_cart_ends_what_its_silence_says() -> None:
