@@ -190,6 +190,11 @@ def predicted(memory: Memory, id: str, at: int, served: float | None, version: i
     return Memory(memory.habits, memory.last, memory.session, (*memory.pending, one))
 
 
+def knows(session: Session, item: str) -> bool:
+    """Whether an item was touched in the session; at times it says so of one that was not."""
+    return bool(session.items >> _place(item) & 1)
+
+
 def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
     """Hand over the predictions whose label is known at `clock`, the time that the log has passed.
 

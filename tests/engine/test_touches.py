@@ -72,6 +72,12 @@ def test_what_was_touched_in_an_earlier_visit_is_not_before_it() -> None:
     assert [touch.before for touch in shop.touches] == [(), ("a",), (), ("c",)]
 
 
+def test_of_a_long_visit_each_product_stands_before_the_next_one() -> None:
+    shop = TouchedShop()
+    shop.tell(*[view(minute, f"item-{minute}") for minute in range(60)])
+    assert [touch.before[:1] for touch in shop.touches[1:]] == [(f"item-{n}",) for n in range(59)]
+
+
 def test_no_more_stands_before_a_touch_than_the_format_says() -> None:
     shop = TouchedShop()
     shop.tell(*[view(minute, f"item-{minute}") for minute in range(12)])
