@@ -17,7 +17,7 @@ Theta is judged in three forms, of which the gate takes the third, as the engine
 
 - `flat`: one number for all bins, the policy's default;
 - `break_even`: for each bin what waiting through it loses over what a message to somebody who would have ordered
-  costs. The bins are 15 min to 22 h long, and to wait longer loses more: one number cannot be right for all;
+  costs. The bins are 15 min to 18 h long, and to wait longer loses more: one number cannot be right for all;
 - `per_day`: the policy's default for a day of waiting, in proportion for shorter bins. It needs no knowledge of the
   effect.
 """

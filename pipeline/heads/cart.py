@@ -286,7 +286,7 @@ class Timing(Enum):
 def patience(number: int, theta: float = THETA) -> float:
     """Chance of an untouched order in a bin that makes it worth waiting for: `theta` for a day, less for less time.
 
-    One number for bins of 15 minutes and of 22 hours alike would have nearly everybody written to at once.
+    One number for bins of 15 minutes and of 18 hours alike would have nearly everybody written to at once.
     """
     begin = CART_EDGES[number - 1] if number else 0
     return theta * (CART_EDGES[number] - begin) / DAY
