@@ -6,14 +6,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import heads, latency, million, naive, restoring, sizes, throughput
+from bench import heads, latency, million, naive, next_item, restoring, sizes, throughput
 from bench.events import SKEWED, UNIFORM
 from bench.place import Place
 from bench.report import gates, say
 from pipeline.kafka.broker import start_broker
 from pipeline.local.ports import free_port
 
-PARTS = ("skewed", "uniform", "naive", "latency", "restore", "sizes", "million", "heads")
+PARTS = ("skewed", "uniform", "naive", "latency", "restore", "sizes", "million", "heads", "next_item")
 FEWEST = 200_000
 NAIVE_SHARE = 0.075
 """Plain Faust is too slow for all the events."""
@@ -56,6 +56,8 @@ async def _run(bootstrap: str, folder: Path, events: int, parts: tuple[str, ...]
         await million.measure(places["million"], folder)
     if "heads" in parts:
         heads.measure(events // 2)
+    if "next_item" in parts:
+        next_item.measure(events // 4)
 
 
 if __name__ == "__main__":

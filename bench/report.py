@@ -15,6 +15,8 @@ LIMITS = {
     "heads": ("heads.all", "<=", 5.0),
     "learner_intent": ("learner.intent.rate", ">=", 20_000.0),
     "learner_cart": ("learner.cart.rate", ">=", 20_000.0),
+    "next_item_p50": ("next_item.query.p50", "<=", 40.0),
+    "next_item_p99": ("next_item.query.p99", "<=", 1_000.0),
     "restore": ("restore.uniform.rows", ">=", 50_000.0),
 }
 """Gate: figure, direction, limit."""
