@@ -8,7 +8,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from pipeline.config.errors import UserError
-from pipeline.config.namespace import CHANGELOG, ECHO, LOG, OUTPUTS, REJECTS, Namespace
+from pipeline.config.namespace import CHANGELOG, DECISIONS, ECHO, LOG, OUTPUTS, REJECTS, Namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.groups import group_offsets, ingest_group
 from pipeline.kafka.ranges import high_watermarks, know, newest_rows, read_range, settled_ends
@@ -51,6 +51,9 @@ async def gather(settings: Settings, namespace: Namespace, consumer: AIOKafkaCon
         TopicPartition(namespace.topic(t), p) for t in (LOG, *OUTPUTS, REJECTS, ECHO, CHANGELOG) for p in partitions
     ]
     ends = await settled_ends(settings, consumer, ours)
+    # A transaction that was half written then has a trigger below these ends, and the decision that tells of which
+    # frame it is above them.
+    ends |= await settled_ends(settings, consumer, [tp for tp in ours if tp.topic == namespace.topic(DECISIONS)])
     begins = await consumer.beginning_offsets(ours)
     sources = [TopicPartition(namespace.topic(s.topic), s.partition) for s in namespace.sources]
     source_ends = await high_watermarks(settings, sources)

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
@@ -13,7 +14,9 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import DECISIONS, LOG, REJECTS
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import connection
-from pipeline.triggers.contract import ENGINE_VERSION, Suggestion, Why
+from pipeline.schemas import examples
+from pipeline.triggers.contract import ENGINE_VERSION, Suggestion, Why, encode
+from pipeline.verify import evidence
 from pipeline.verify.report import Finding, Report
 from pipeline.verify.run import SOURCES_PART, STATE_PART, verify
 from pipeline.verify.suggested import PART
@@ -194,6 +197,39 @@ def test_outputs_after_the_position_are_judged_by_their_frame(settings_of: Setti
     assert report.clean, list(report.first())
     assert report.parts[DECISIONS].beyond > 0
     assert report.parts[TRIGGERS].beyond > 0
+
+
+def test_a_transaction_that_is_half_written_when_we_look_is_no_difference(
+    settings_of: SettingsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its trigger is in its topic already; its decision follows, and then the commit."""
+    settings, settled = settings_of(), evidence.settled_ends
+
+    def topic(name: str) -> str:
+        return f"{settings.namespace.name}.{name}"
+
+    async def run() -> Report:
+        await write_history(settings)
+        async with AIOKafkaProducer(**connection(settings.kafka), transactional_id=topic("a-worker")) as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic(TRIGGERS), encode(examples.EMITTED), partition=0)
+
+            async def look(*args: Any) -> Any:
+                looking = asyncio.create_task(settled(*args))
+                await asyncio.sleep(0.5)
+                if not committed:
+                    committed.append(True)
+                    await producer.send_and_wait(topic(DECISIONS), encode(examples.DECISION), partition=0)
+                    await producer.commit_transaction()
+                return await looking
+
+            committed: list[bool] = []
+            monkeypatch.setattr(evidence, "settled_ends", look)
+            return await verify(settings)
+
+    report = asyncio.run(run())
+    assert report.clean, list(report.first())
+    assert report.parts[TRIGGERS].beyond == report.parts[DECISIONS].beyond == 1
 
 
 def test_another_version_of_the_engine_is_not_judged(settings_of: SettingsOf) -> None:
