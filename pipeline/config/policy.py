@@ -98,7 +98,7 @@ class WinBackPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     ] = Millis(60 * DAY)
     timing: Annotated[
         Literal["learned", "fixed"],
-        Meta(description="Learned: due when the customer's next order is, once enough orders were learned from."),
+        Meta(description="Learned: due when overdue and rather lost than not, once enough orders were learned from."),
     ] = "learned"
     categories: Annotated[
         dict[str, Millis], Meta(description="Another prior_gap after an order whose dearest line is of this category.")

@@ -17,7 +17,7 @@ from pipeline.state.heads import MAX_DUE, Heads
 from pipeline.state.orders import OrderState
 from pipeline.state.recent import digest
 from pipeline.triggers.cart_content import Lines, active, after, present, priced, worth
-from pipeline.triggers.scored import reorder_due
+from pipeline.triggers.scored import lost_by
 from pipeline.triggers.verdict import SiteNow
 
 _VIEW_ITEM, _VIEW_CATEGORY, _SEARCH = int(ClickKind.VIEW_ITEM), int(ClickKind.VIEW_CATEGORY), int(ClickKind.SEARCH)
@@ -191,7 +191,7 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
     version = 0 if scorer is None else scorer.version
     after = reorder.ordered(before, _name(event.id), at, day_end, value, items, version)
     due = heads.due
-    if after.day_end == day_end and (expected := reorder_due(after, day_end, site)) is not None:
+    if after.day_end == day_end and (expected := lost_by(after, day_end, site)) is not None:
         due = (*[one for one in due if one[0] != at], (at, expected))[-MAX_DUE:]
     counts = _counted(heads.count or count.Memory(), before, after, at, site)
     customer.heads = Heads(sure, carts, after, due, counts)

@@ -226,6 +226,12 @@ def silence_of(memory: Memory, at: int) -> int:
     return max(at - memory.day_end, 0)
 
 
+GONE = 90 * DAY
+"""Who is less likely than not to order within this time is taken for lost, milliseconds."""
+
+_EVEN = 0.5
+
+
 def within(hazards: Sequence[float], silence: int, horizon: int) -> float:
     """P(order within `horizon` milliseconds | silent for `silence`). After the last bin its hazard goes on."""
     return 1.0 - survival(_EDGES, _lengthened(hazards), silence, horizon)
@@ -235,6 +241,20 @@ def due(memory: Memory, hazards: Sequence[float], at: int) -> int | None:
     """When the chance that the customer is still silent, given the silence so far, first falls under one half."""
     after = due_after(REORDER_EDGES, hazards, silence_of(memory, at))
     return None if after is None else memory.day_end + after
+
+
+def lost(memory: Memory, hazards: Sequence[float], at: int) -> int | None:
+    """When a customer is to be won back, epoch milliseconds; None where no order was to be expected in the first place.
+
+    The next order is overdue (`due`), and that one comes within GONE is less likely than not: of the customers who are
+    overdue, many come anyway.
+    """
+    overdue = due(memory, hazards, at)
+    if overdue is None:
+        return None
+    silence = overdue - memory.day_end
+    looks = (silence, *[edge for edge in REORDER_EDGES if edge > silence])
+    return memory.day_end + next((one for one in looks if within(hazards, one, GONE) < _EVEN), looks[-1])
 
 
 _EDGES = (*REORDER_EDGES, _FAR)

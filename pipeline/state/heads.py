@@ -13,8 +13,8 @@ MAX_DUE = 4
 class Heads(Struct, frozen=True, array_like=True, gc=False):
     """The memories of the heads, None before the first event that concerns them.
 
-    `due` holds, for the newest orders, `(time of the order, when the next one is due)`, epoch milliseconds; the second
-    is 0 where the model sees none coming. An order is not in it when no model was there to say.
+    `due` holds, for the newest orders, `(time of the order, when to win the customer back)`, epoch milliseconds; the
+    second is 0 where the model sees no order coming. An order is not in it when no model was there to say.
     """
 
     intent: IntentMemory | None = None

@@ -143,12 +143,15 @@ def orders_expected(customer: Customer, at: int, site: SiteNow) -> Expected | No
     return Expected("count", scorer.version, days, round(orders, 4), value, currency, _factors(scorer, inputs, shop))
 
 
-def reorder_due(memory: reorder.Memory, at: int, site: SiteNow) -> int | None:
-    """When the next order is due, epoch milliseconds; 0 where none is expected, None where too little was learned."""
+def lost_by(memory: reorder.Memory, at: int, site: SiteNow) -> int | None:
+    """When a customer is to be won back, epoch milliseconds; 0 where the rules say, None where too little was learned.
+
+    The rules say it of a customer of whom no order is expected (`reorder.lost`).
+    """
     scorer = site.models.get("reorder")
     if scorer is None or scorer.snapshot.trained < reorder.ENOUGH_LABELS:
         return None
-    return reorder.due(memory, hazards(memory, scorer, scorer.shop(site.name)), at) or 0
+    return reorder.lost(memory, hazards(memory, scorer, scorer.shop(site.name)), at) or 0
 
 
 def hazards(memory: reorder.Memory, scorer: Scorer, shop: Shop) -> list[float]:

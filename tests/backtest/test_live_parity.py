@@ -187,7 +187,7 @@ class Both:
         self.counts.order(order, before, memory)
         heads = self.shop.customer(_key(order.person)).heads
         if heads is not None and heads.due and heads.due[-1][0] == order.at:
-            due = reorder.due(memory, self.stream.hazards(memory.facts), memory.day_end)
+            due = reorder.lost(memory, self.stream.hazards(memory.facts), memory.day_end)
             self.dues.append((heads.due[-1][1], due or 0))
 
 

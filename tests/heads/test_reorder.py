@@ -293,6 +293,26 @@ def test_an_order_is_due_when_half_of_such_customers_have_come() -> None:
     assert reorder.due(memory, [0.01] * BINS, memory.day_end) is None
 
 
+def test_a_customer_is_lost_once_overdue_and_less_likely_to_come_than_not() -> None:
+    memory = bought(Memory(), day(0))
+    due = reorder.due(memory, HAZARDS, memory.day_end)
+    assert due is not None
+    for tail, least in ((0.6, 90 * DAY), (0.25, 0)):
+        hazards = [*HAZARDS[:9], tail, 0.3]
+        lost = reorder.lost(memory, hazards, memory.day_end)
+        assert lost is not None
+        assert lost >= max(due, memory.day_end + least)
+        assert reorder.within(hazards, lost - memory.day_end, reorder.GONE) < 0.5
+        if lost > due:
+            assert reorder.within(hazards, due - memory.day_end, reorder.GONE) >= 0.5
+
+
+def test_of_whom_no_order_was_expected_nobody_is_lost_and_who_always_comes_is_after_a_year() -> None:
+    memory = bought(Memory(), day(0))
+    assert reorder.lost(memory, [0.01] * BINS, memory.day_end) is None
+    assert reorder.lost(memory, [0.3] * 9 + [0.99, 0.99], memory.day_end) == memory.day_end + 365 * DAY
+
+
 def test_expected_orders_lie_between_those_of_the_horizons() -> None:
     means = (0.3, 0.9, 1.5, 2.6)
     assert count.expected(means, 15 * DAY) == pytest.approx(0.15)
