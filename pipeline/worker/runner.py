@@ -43,8 +43,9 @@ PACE = 0.02
 at once, the next is refused and tried again after these same 20 ms; and a small transaction costs the broker as much as
 a large one."""
 
-SEEK_AFTER, SEEK_AGAIN = 0.2, 1.0
-"""Seconds. A seek at once races with Faust's drain, which then drops what was read again."""
+SEEK_AFTER, SEEK_AGAIN, SEEK_LATEST = 0.2, 1.0, 8.0
+"""Seconds. A seek at once races with Faust's drain, which then drops what was read again. On a busy machine a drain
+takes long: after each seek that brought nothing, the next one waits twice as long."""
 
 
 FAULTS = (RejectReason.FOLD_ERROR.value, RejectReason.TIMER_ERROR.value)
@@ -235,13 +236,16 @@ class Runner:
 
     async def _seek(self) -> None:
         """Seek to the next offset until it arrives, again where frames were left meanwhile. One task a partition."""
+        patience = SEEK_AGAIN
         while self.ready and self._missed:
             await asyncio.sleep(SEEK_AFTER)
             if self._queue.qsize() <= QUEUE // 2 and self._queued_bytes <= QUEUE_BYTES // 2:
                 self._missed = False
-                await self._seek_once(self.next_offset)
+                expected = self.next_offset
+                await self._seek_once(expected, patience)
+                patience = min(SEEK_LATEST, 2 * patience) if self.next_offset == expected else SEEK_AGAIN
 
-    async def _seek_once(self, expected: int) -> None:
+    async def _seek_once(self, expected: int, patience: float) -> None:
         try:
             _, end = await self._log.bounds(self._partition)
             if expected >= end:
@@ -249,7 +253,7 @@ class Runner:
             await self._log.seek(self._partition, expected)
         except KafkaError as error:
             logger.warning("partition %d: no seek to %d: %s", self._partition, expected, type(error).__name__)
-        for _ in range(round(SEEK_AGAIN / SEEK_AFTER)):
+        for _ in range(round(patience / SEEK_AFTER)):
             await asyncio.sleep(SEEK_AFTER)
             if self.next_offset != expected:
                 return
