@@ -12,6 +12,7 @@ from pipeline.config.namespace import ITEMS, Mode, Namespace, new_namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import admin_client, connection
 from pipeline.kafka.topics import apply
+from pipeline.next_item.fusion import Source
 from pipeline.next_item.shelf import Shelf
 from pipeline.next_item.tables import Tables
 from pipeline.next_item.touch import Touch
@@ -125,6 +126,10 @@ def test_what_cannot_be_suggested_costs_no_event(
     assert [worker.suggests("a"), worker.suggests("a")] == [(), ()]
     assert worker.value("queries_total", result="failed") == 2
     assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+def test_every_ranking_has_its_word_in_the_contract() -> None:
+    assert {source.value for source in Source} == {why.value for why in Why}
 
 
 async def _is(met: bool) -> bool:
