@@ -178,7 +178,7 @@ def test_a_timer_that_raises_stops_nobody_elses(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_profile_that_would_be_too_large_keeps_its_earlier_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.engine.partition.MAX_VALUE_BYTES", 400)
+    monkeypatch.setattr("pipeline.engine.partition.MAX_VALUE_BYTES", 500)
     shop = Shop(ONE_STEP)
     shop.tell(add(0, "x" * 400))
     assert [reject.reason for reject in shop.rejects] == ["value_too_large"]
