@@ -24,7 +24,7 @@ demo: $(KAFKA) ## Run the whole pipeline on two shops, or on a log of your own: 
 
 .PHONY: test
 test: $(KAFKA) ## Run the tests, on a real Kafka
-	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -q -n $(WORKERS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, types, the direction of imports, schemas

@@ -42,8 +42,6 @@ from tests.faults.processes import Stage
 from tests.faults.test_orders import SITE, cart, grant, happening, now, order, publish
 from tests.learner.toys import feed
 
-pytestmark = pytest.mark.xdist_group("prometheus")  # one pipeline and one Prometheus for all
-
 DOCS = Path(__file__).parents[2] / "docs"
 DASHBOARD = DEPLOY.parent / "grafana" / "dashboards" / "pipeline.json"
 RULE_TESTS = sorted((DEPLOY / "rule_tests").glob("*.yml"))

@@ -12,8 +12,6 @@ from pipeline.kafka.clients import reachable
 from tests.security.conftest import STRANGER
 from tests.security.secured import SecuredBroker, new_authority
 
-pytestmark = pytest.mark.xdist_group("secured")  # one secured broker for all
-
 
 def refusal(kafka: KafkaSettings) -> str:
     with pytest.raises(UserError) as raised:

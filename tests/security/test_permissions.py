@@ -27,8 +27,6 @@ from pipeline.serve.valkey import ValkeyProcess, start_valkey
 from tests.security.conftest import NAMESPACE, STRANGER
 from tests.security.secured import ADMIN, SecuredBroker, grant, granted, take
 
-pytestmark = pytest.mark.xdist_group("secured")  # one secured broker for all
-
 TOOLS = f"kafka-tools-{KAFKA_VERSION}.jar"
 TOOLS_SHA256 = "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c"
 POLICY = '[site."*".cart]\nsteps = ["1s"]\n'

@@ -32,8 +32,6 @@ from pipeline.simulator.parameters import Figures, Habits
 from pipeline.simulator.people import People
 from pipeline.simulator.rates import solve
 
-pytestmark = pytest.mark.xdist_group("simulator")  # the large shop is simulated once for all
-
 SMALL = SimulatedShop(sessions=3_000, customers=300)
 
 
