@@ -3,6 +3,7 @@
 from heapq import heappop, heappush
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.backtest.cart_anchors import Anchor, ConstantABin, ModelABin, Pooled, Table
 from pipeline.backtest.clicklog import Interaction
@@ -129,7 +130,7 @@ class Stream:
 def told(memory: Memory, held: Held, row: Interaction, prediction: str) -> tuple[Memory, Held]:
     """A row of a log as the engine takes it for the head, and what is in the cart then.
 
-    What is remembered of a person begins with a cart or an order: most who look have neither.
+    What is remembered of a person begins with the first cart; of what was before, orders are counted.
     """
     match row.kind:
         case Action.ADD:
@@ -144,6 +145,8 @@ def told(memory: Memory, held: Held, row: Interaction, prediction: str) -> tuple
             if after:
                 return cart.carted(memory, row.at, prediction, facts=_facts(after, row)), after
             return cart.emptied(memory, row.at), after
+        case Action.BUY if not memory.seen:
+            return replace(memory, orders=memory.orders + 1), {}
         case Action.BUY:
             return cart.ordered(memory, row.at), {}
         case Action.VIEW | Action.WISH if not memory.seen:

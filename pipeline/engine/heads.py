@@ -136,7 +136,7 @@ def _click(customer: Customer, event: Click, site: SiteNow) -> None:
 def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> None:
     at, op = event.at, event.op
     heads = customer.heads or _NOTHING
-    memory, carts = heads.intent or intent.Memory(), heads.cart or cart.Memory()
+    memory, carts = heads.intent or intent.Memory(), heads.cart or _first_cart(customer)
     if op == _ADD and event.lines:
         memory = intent.carted(memory, at, event.lines[0].sku, event.lines[0].category)
         hand_over(customer, memory.session, event.lines, CARTED, at, site)
@@ -183,7 +183,8 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
     sure, carts, before = heads.intent, heads.cart, heads.reorder or reorder.Memory()
     if not event.offline:
         sure = intent.ordered(sure or intent.Memory(), at)
-    carts = cart.ordered(carts or cart.Memory(), at)
+    if carts is not None:
+        carts = cart.ordered(carts, at)
     scorer = site.models.get("reorder")
     day_end = start_of(day_of(at, zone) + 1, zone)
     value = in_base_currency(event.value, event.currency, site.policy) or 0
@@ -238,6 +239,11 @@ def _cart_labels(memory: cart.Memory) -> int:
     """When it is worth waking for labels of the cart."""
     known = cart.next_label(memory)
     return max(known, memory.touched + _LABELS_BY) if known else 0
+
+
+def _first_cart(customer: Customer) -> cart.Memory:
+    """What the head is told of a person who had no cart yet: the profile has counted the orders."""
+    return cart.Memory(orders=0 if customer.orders is None else customer.orders.count)
 
 
 def _left(lines: Lines, event: CartRow, site: SiteNow) -> Lines:
