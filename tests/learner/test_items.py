@@ -95,14 +95,14 @@ def test_touches_become_rows_that_suggest(settings: Settings) -> None:
     assert [suggestion.item for suggestion in found] == ["c", "a"]
 
 
-def killed(settings: Settings, folder: Path, name: str, wanted: Counter[str]) -> None:
+def killed(settings: Settings, folder: Path, wanted: Counter[str]) -> None:
     """Start a learner, and kill it as a power cut would, once its tables have these touches, while more are read."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))},
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
         "PIPELINE_NAMESPACE_NAME": settings.namespace.name,
     }
-    with (folder / name).open("wb") as log:
+    with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", "learner"], cwd=ROOT, env=environment, stdout=log, stderr=log
         )
@@ -112,17 +112,22 @@ def killed(settings: Settings, folder: Path, name: str, wanted: Counter[str]) ->
         time.sleep(0.5)
     finally:
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, (folder / name).read_text()
+        assert process.wait() == -signal.SIGKILL, (folder / "log").read_text()
 
 
 def test_a_learner_that_is_killed_learns_each_touch_once(settings: Settings, tmp_path: Path) -> None:
     known = touches(400)
     asyncio.run(feed(settings, records(known[:200])))
     wanted = Counter(touch.item for touch in known[:200])
-    killed(settings, tmp_path, "first", wanted)
+    killed(settings, tmp_path, wanted)
     asyncio.run(feed(settings, records(known[200:]), partition=1))
     wanted += Counter(touch.item for touch in [*known[200:], *touches(100, seed=9)])
-    killed(settings, tmp_path, "second", wanted)
+
+    async def go_on() -> None:
+        async with learning(settings):
+            await until_touched(settings, wanted)
+
+    asyncio.run(go_on())
 
 
 def test_what_is_no_touches_is_counted_and_the_rest_is_learned(settings: Settings) -> None:
