@@ -18,6 +18,8 @@ from pipeline.config.settings import Settings
 def learner(settings: Settings) -> None:
     """Learn from what came of each prediction, and publish what is to be scored with. Start one.
 
+    Learn what is looked at after what, too, and publish what is suggested from.
+
     It goes on exactly where it was, however it ended. A second one takes over from the first, which then ends.
     """
     log_to_stderr()

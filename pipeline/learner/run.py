@@ -6,6 +6,8 @@ each partition of the examples. So after `kill -9` it goes on as if nothing had 
 In which order the examples of several partitions are read is chance; each partition's own order is kept. Another run
 over the same examples may therefore learn them in another order, and end with slightly other weights. Nothing depends
 on that: what a head was scored with is in the log, and a replay of the log scores with it.
+
+Beside the heads runs a part for the next item (`pipeline.learner.items`), with a producer and a position of its own.
 """
 
 import asyncio
