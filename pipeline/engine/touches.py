@@ -25,6 +25,8 @@ def hand_over(
             reach += 1
         if reach <= 1:
             names = ()
+        elif reach > MAX_BEFORE:
+            reach = MAX_BEFORE + 1
     for line in lines:
         item, category = line.sku, line.category
         if not category and (product := site.product(item)) is not None:
@@ -32,7 +34,7 @@ def hand_over(
         if not names:
             before = names
         elif names[-1] == item:  # as of one product, not touched long ago
-            before = names[-2 : -1 - min(reach, MAX_BEFORE + 1) : -1]
+            before = names[-2 : -1 - reach : -1]
         else:
             before = tuple([name for name in names[: -1 - reach : -1] if name != item])[:MAX_BEFORE]
         site.touch(Touch(site.name, item, category, weight, before, at))
