@@ -35,6 +35,9 @@ SHOPS = {
     "taobao": ("taobao_dev.csv.gz", "USD"),
 }
 
+MEDIAN_BYTES = {"simulated": 500, "rees46": 500, "taobao": 550}
+"""Of a customer. 500 is what is typical; Taobao's people come back on most of its nine days, and look at more."""
+
 FRAMINGS = [(100, 20 * MINUTE), (5_000, 2 * HOUR)]
 """Size of a poll, and time between clock records."""
 
@@ -92,5 +95,5 @@ def test_values_are_small(shop: str) -> None:
         f"{shop}: {len(sizes)} people, median {median(sizes):.0f} B, mean {sum(sizes) / len(sizes):.0f} B, "
         f"p90 {cuts[89]:.0f} B, p99 {cuts[98]:.0f} B, largest {sizes[-1]} B"
     )
-    assert median(sizes) <= 500
+    assert median(sizes) <= MEDIAN_BYTES[shop]
     assert sizes[-1] <= 8_000
