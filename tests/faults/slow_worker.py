@@ -1,4 +1,4 @@
-"""The worker with a restore that takes FAULT_SECONDS longer."""
+"""The worker, late to take what its group assigns by JOIN_SECONDS; its restores take FAULT_SECONDS longer."""
 
 import asyncio
 import os
@@ -6,8 +6,10 @@ from typing import Any
 
 from pipeline.cli import main
 from pipeline.worker import runner
+from pipeline.worker.store import CustomerStore
 
 _restore: Any = runner.restore
+_on_rebalance: Any = CustomerStore.on_rebalance
 
 
 async def _slow(*args: Any) -> Any:
@@ -15,5 +17,11 @@ async def _slow(*args: Any) -> Any:
     return await _restore(*args)
 
 
+async def _late(*args: Any, **more: Any) -> None:
+    await asyncio.sleep(float(os.environ.get("JOIN_SECONDS", "0")))
+    await _on_rebalance(*args, **more)
+
+
 runner.restore = _slow
+CustomerStore.on_rebalance = _late  # type: ignore[method-assign]
 main(["worker"])

@@ -57,7 +57,7 @@ def test_a_worker_is_ready_once_its_partitions_are_restored(
 ) -> None:
     port = free_port()
     with Stage(settings_of(), tmp_path, patient(), Mode.LIVE) as stage:
-        slow = {"FAULT_SECONDS": "3", "PIPELINE_METRICS_WORKER_PORT": str(port)}
+        slow = {"JOIN_SECONDS": "2", "FAULT_SECONDS": "3", "PIPELINE_METRICS_WORKER_PORT": str(port)}
         stage.worker(module="tests.faults.slow_worker", **slow)
         for missing in (["it has not joined its consumer group"], ["partitions that are not restored: 0, 1"], []):
             wait(lambda missing=missing: ask(port, "readyz")["missing"] == missing)
