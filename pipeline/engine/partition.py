@@ -216,8 +216,8 @@ class PartitionEngine:
             name = site_of(person)
             site = self._sites.get(name) or self._site(name)
             value: bytes | None = None
-            room = MAX_VALUE_BYTES - _BOUNDED - (0 if before is None else len(before))
-            one = len(rows) == 1
+            one = len(rows) == 1  # encoded once in any case, so while what is raised still costs the event only
+            room = -1 if one else MAX_VALUE_BYTES - _BOUNDED - (0 if before is None else len(before))
             for row in rows:
                 kept = customer if one else snapshot(customer)
                 if type(event := row.event) is not Click:

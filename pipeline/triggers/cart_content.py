@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pipeline.config.policy import SitePolicy
 from pipeline.log.rejects import RefusedError, RejectReason
 from pipeline.log.rows import CartOp, CartRow, Line
-from pipeline.profile.money import in_base_currency
+from pipeline.profile.money import MOST, in_base_currency
 from pipeline.state.cart import (
     MAX_LINES,
     PURCHASE_CLOSE,
@@ -134,8 +134,8 @@ def _left_over(cart: Cart) -> bool:
 
 
 def worth(lines: Iterable[CartLine]) -> int:
-    """Value in minor units of the site's base currency; lines without a price count nothing."""
-    return sum(line.worth * line.quantity for line in lines)
+    """Value in minor units of the site's base currency, MOST at most; lines without a price count nothing."""
+    return min(sum(line.worth * line.quantity for line in lines), MOST)
 
 
 def dearest_category(lines: Iterable[CartLine]) -> str:

@@ -214,6 +214,28 @@ def test_a_customer_is_far_from_too_large_as_long_as_there_is_said_to_be_room() 
     assert grown > partition._LINE
 
 
+@pytest.mark.parametrize("rates", [{}, {"USD": 1e9}], ids=["many", "dear"])
+def test_a_cart_of_any_worth_is_taken(rates: dict[str, float]) -> None:
+    shop = Shop(site_policy(steps=(30,), rates=rates))
+    most = [Line(f"item-{n}", 100_000, 10**12, "", "") for n in range(10)]
+    for n in range(20):
+        shop.tell(*(cart(n, CartOp.ADD, *most, currency="USD" if rates else "EUR") for _ in range(2)))
+    shop.tell(order(21, value=10**12, currency="USD" if rates else "EUR"))
+    shop.tell(cart(22, CartOp.ADD, *most, currency="USD" if rates else "EUR"))
+    shop.clock(100)
+    assert not shop.rejects
+    assert shop.said()[-1] == (1, "emitted", "silent", 52)
+
+
+def test_what_cannot_be_stored_of_an_event_costs_that_event_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop(ONE_STEP)
+    before = shop.store[ANN.encode()]
+    monkeypatch.setattr("pipeline.engine.partition.encode_customer", lambda _: 1 // 0)
+    shop.tell(add(0))
+    assert [reject.reason for reject in shop.rejects] == ["fold_error"]
+    assert shop.store[ANN.encode()] == before
+
+
 def test_an_output_that_would_be_too_large_is_refused_with_what_caused_it(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Shop(ONE_STEP)
     shop.tell(add(0))
