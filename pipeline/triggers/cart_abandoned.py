@@ -81,7 +81,7 @@ def wake(customer: Customer, site: SiteNow) -> int:
 def _wake(cart: Cart, customer: Customer, site: SiteNow) -> int:
     if cart.episode is not None and cart.episode.until:
         return min([cart.episode.until, *(change.at for change in cart.pending if change.at > site.clock)])
-    due = next_wake(cart, customer.active, delays_of(site.policy, cart))
+    due = next_wake(cart, customer.active, site.policy)
     if site.policy.cart.categories and cart.pending:  # any change may bring a category whose steps come sooner
         return min(due or cart.pending[0].at, cart.pending[0].at)
     return due
@@ -181,7 +181,8 @@ def _change(customer: Customer, person: str, change: CartChange, site: SiteNow) 
     verdicts += enter(customer, change, site)
     cart = customer.cart
     if before and cart is not None and cart.pending and cart.pending[-1] is change and not site.policy.cart.categories:
-        wake_by(customer, wake_of(change, delays_of(site.policy, cart)))  # for those before it, it has been said
+        delays = delays_of(site.policy, cart)
+        wake_by(customer, wake_of(change, delays, site.policy))  # for those before it, it has been said
     else:
         wake_by(customer, wake(customer, site))
     if cart is not None and cart.episode is not None and cart.episode.until:

@@ -65,29 +65,31 @@ def next_step(episode: Episode, spans: tuple[int, ...], delays: Delays) -> tuple
     return None
 
 
-def next_wake(cart: Cart, spans: tuple[int, ...], delays: Delays) -> int:
+def next_wake(cart: Cart, spans: tuple[int, ...], policy: SitePolicy) -> int:
     """When the clock must look at this cart again, NEVER for not at all. Never later than anything it decides."""
+    delays = delays_of(policy, cart)
     due, waiting = NEVER, cart.episode is not None
     if cart.episode is not None and (found := next_step(cart.episode, spans, delays)):
         due = found[1]
     for change in cart.pending:
         if waiting:
-            at = wake_of(change, delays)
+            at = wake_of(change, delays, policy)
             due = min(due or at, at)
             if change.rank == PURCHASE or change.op in SHRINKING:
                 return due
         elif change.rank != PURCHASE:
-            due, waiting = _silent(change, delays), True
+            due, waiting = _silent(change, delays, policy), True
     return due
 
 
-def wake_of(change: CartChange, delays: Delays) -> int:
-    """When the clock must look at a cart for this change of it, whatever else waits there."""
-    return change.at if change.rank == PURCHASE or change.op in SHRINKING else _silent(change, delays)
+def wake_of(change: CartChange, delays: Delays, policy: SitePolicy) -> int:
+    """When the clock must look at a cart for this change of it, whatever else waits there; `delays` are the cart's."""
+    return change.at if change.rank == PURCHASE or change.op in SHRINKING else _silent(change, delays, policy)
 
 
-def _silent(change: CartChange, delays: Delays) -> int:
-    return change.at + min(change.delay or delays[0][1], delays[0][1])
+def _silent(change: CartChange, delays: Delays, policy: SitePolicy) -> int:
+    """The sooner of the first step by this change and by those before it, one of which may have been learned."""
+    return change.at + min(change.delay or policy.cart.steps[0], delays[0][1])
 
 
 def add_activity(spans: tuple[int, ...], at: int, grain: int, settled: int) -> tuple[int, ...]:

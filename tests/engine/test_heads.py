@@ -450,3 +450,14 @@ def test_a_share_of_the_carts_waits_longer_with_its_propensity_and_stands_for_th
     assert 5 <= sum(minutes > 15 for minutes, _ in chosen) <= 30
     assert all(p == pytest.approx(0.7 if minutes == 15 else 0.075) for minutes, p in chosen)
     assert {minutes for minutes, _ in waited(1e-9)} == {15}
+
+
+def test_a_change_for_which_nothing_is_learned_is_not_late_by_the_learned_time_of_the_one_before() -> None:
+    shop = LearningShop(site_policy(steps=(20,)))
+    shop.broadcast(row(constant("cart", 12.0)))
+    shop.tell(add(0))
+    shop.clock(31)
+    assert shop.customer().cart.delay == DAY
+    shop.tell(ConsentRow("e", at(32), Purpose.PROFILE, "", False, Basis.CONSENT), add(40))
+    shop.clock(60)
+    assert [(said.outcome, said.minute) for said in shop.said()] == [("emitted", 60)]
