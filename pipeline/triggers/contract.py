@@ -217,7 +217,7 @@ class TriggerData(Struct, frozen=True, omit_defaults=True):
     propensity: float | None = None
     """Of a learned time: the chance with which just this was chosen, as some wait longer so that more is learned."""
     suggestions: tuple[Suggestion, ...] = ()
-    """Of a personalization: what the person may look at next, the best first; none where nothing is known of items."""
+    """Of a personalization: what the person may look at next, the best first; none where nothing is found."""
     expected: Expected | None = None
     """Of a win-back: the orders to come; none where nothing has been learned of them."""
 

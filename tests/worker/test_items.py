@@ -106,6 +106,7 @@ def test_a_topic_that_is_missing_is_waited_for_and_said_once(
         async with reading(settings, namespace) as worker:
             await asyncio.sleep(1)
             assert worker.suggests("a") == ()
+            assert worker.suggests("a", "b") == (Suggestion("a", Why.OWN),)
             await apply(settings, Mode.TEST)
             await write(settings, rows("a", "b"))
             await until("there are rows", lambda: _is(worker.value("shelf_rows") > 0))
