@@ -184,7 +184,8 @@ async def stop_consumer(client: AIOKafkaConsumer) -> None:
     """
     stopping = asyncio.ensure_future(client.stop())
     while not (await asyncio.wait([stopping], timeout=STOP_PATIENCE))[0]:
-        client._fetcher._fetch_task.cancel()  # noqa: SLF001  # there is no other way to reach it
+        if client._fetcher is not None:  # noqa: SLF001  # there is none where it could not start
+            client._fetcher._fetch_task.cancel()  # noqa: SLF001  # there is no other way to reach it
     await stopping
 
 

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaConnectionError
 
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import Mode
 from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings
 from pipeline.kafka.broker import start_broker
+from pipeline.kafka.clients import STOP_PATIENCE, stop_consumer
 from pipeline.kafka.topics import apply, read_namespace
 from pipeline.local.ports import free_port
 
@@ -60,3 +63,20 @@ def test_a_certificate_authority_file_that_is_no_certificate_is_named(tmp_path: 
     kafka = KafkaSettings(bootstrap_servers="127.0.0.1:1", security_protocol="SSL", ssl_cafile=str(file))
     with pytest.raises(UserError, match=r"kafka\.ssl_cafile: .*cannot be read as PEM"):
         asyncio.run(read_namespace(Settings(kafka=kafka)))
+
+
+def test_a_consumer_that_could_not_start_is_stopped_though_that_takes_long() -> None:
+    async def play() -> None:
+        consumer = AIOKafkaConsumer(bootstrap_servers=f"127.0.0.1:{free_port()}")
+        with pytest.raises(KafkaConnectionError):
+            await consumer.start()
+        close = consumer._client.close
+
+        async def slowly() -> None:
+            await asyncio.sleep(2 * STOP_PATIENCE)
+            await close()
+
+        consumer._client.close = slowly
+        await stop_consumer(consumer)
+
+    asyncio.run(play())
