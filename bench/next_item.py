@@ -86,7 +86,7 @@ def _touches(touches: int) -> Iterator[Touch]:
     items = chance.sample(range(ITEMS), ITEMS)
     before: tuple[str, ...] = ()
     item = 0
-    for at in range(touches):
+    for _ in range(touches):
         if not before or chance.random() < 1 / VISIT:
             before, item = (), chance.choices(items, cum_weights=weights)[0]
         elif chance.random() < NEAR:
@@ -95,5 +95,5 @@ def _touches(touches: int) -> Iterator[Touch]:
             item = chance.choices(items, cum_weights=weights)[0]
         name = f"sku-{item:06}"
         before = tuple(other for other in before if other != name)[:MAX_BEFORE]
-        yield Touch(SITE, name, f"category-{item // CATEGORY}", 1, before, at)
+        yield Touch(SITE, name, f"category-{item // CATEGORY}", before)
         before = (name, *before)

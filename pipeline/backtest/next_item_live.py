@@ -69,7 +69,7 @@ class LivePath:
             customer.tastes = touched(customer.tastes, weight, at, half_life, category, item=item)
             visit = _VISITS[row.kind](visit, at, item, category)
             line = Line(item, 1, row.price, category, row.brand)
-            hand_over(customer, visit.session, (line,), weight, at, self._site)
+            hand_over(customer, visit.session, (line,), self._site)
         elif row.kind is Action.BUY:
             if customer.tastes is not None:
                 customer.tastes = bought(customer.tastes, [item])

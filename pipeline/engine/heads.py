@@ -9,7 +9,6 @@ from pipeline.log.rows import CartOp, CartRow, Click, ClickKind, MessageRow, Ord
 from pipeline.profile.days import day_of, start_of
 from pipeline.profile.money import in_base_currency
 from pipeline.profile.orders import orders_on
-from pipeline.profile.tastes import CARTED, VIEWED, WISHED
 from pipeline.scoring.hazard import MINUTE
 from pipeline.state.cart import CART_CHANGE, CartChange
 from pipeline.state.customer import Customer, wake_by
@@ -126,7 +125,7 @@ def _click(customer: Customer, event: Click, site: SiteNow) -> None:
         return
     carts = heads.cart
     if lines and kind != _VIEW_CATEGORY and kind != _SEARCH:
-        hand_over(customer, memory.session, lines, VIEWED if kind == _VIEW_ITEM else WISHED, at, site)
+        hand_over(customer, memory.session, lines, site)
     if carts is not None:
         carts = cart.viewed(carts, at, lines[0].sku if lines else "")
     memory = _asked(customer, memory, event.id, at, site)
@@ -139,7 +138,7 @@ def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> Non
     memory, carts = heads.intent or intent.Memory(), heads.cart or _first_cart(customer)
     if op == _ADD and event.lines:
         memory = intent.carted(memory, at, event.lines[0].sku, event.lines[0].category)
-        hand_over(customer, memory.session, event.lines, CARTED, at, site)
+        hand_over(customer, memory.session, event.lines, site)
     elif op == _CHECKOUT:
         memory = intent.checked_out(memory, at)
     else:

@@ -7,9 +7,7 @@ from pipeline.state.customer import Customer
 from pipeline.triggers.verdict import SiteNow
 
 
-def hand_over(
-    customer: Customer, session: Session | None, lines: tuple[Line, ...], weight: int, at: int, site: SiteNow
-) -> None:
+def hand_over(customer: Customer, session: Session | None, lines: tuple[Line, ...], site: SiteNow) -> None:
     """Hand over a touch of each product of an event that profile and session have taken.
 
     Those touched before it in the visit are the last of the affinities, which are in the order of the last touch: as
@@ -37,4 +35,4 @@ def hand_over(
             before = names[-2 : -1 - reach : -1]
         else:
             before = tuple([name for name in names[: -1 - reach : -1] if name != item])[:MAX_BEFORE]
-        site.touch(Touch(site.name, item, category, weight, before, at))
+        site.touch(Touch(site.name, item, category, before))

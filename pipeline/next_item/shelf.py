@@ -63,9 +63,10 @@ class Shelf:
     def suggest(self, site: str, recent: dict[str, int], k: int, may: May) -> tuple[Suggestion, ...]:
         """The best `k` items for whoever touched `recent` (scores, the newest last), or fewer, the best first.
 
-        Never the newest of `recent`, nor one that `may` refuses. Without recent items what is popular.
+        Never the newest of `recent`, nor one that `may` refuses. Without recent items what is popular; of a site of
+        which nothing was learned, nothing.
         """
-        return suggest(self, site, recent, k, may)
+        return suggest(self, site, recent, k, may) if self._rows else ()
 
     def item(self, site: str, name: str) -> ItemLists | None:
         """What follows an item."""

@@ -1,4 +1,4 @@
-"""A touch of a product, as the engine hands it over: what, after what, when; by whom it does not say.
+"""A touch of a product, as the engine hands it over: what, and after what; by whom and when it does not say.
 
 Nothing names the person or the session: `before` are the earlier products of the same visit, and that is all of it that
 is learned from. Stored as one byte for the version of the format, then MessagePack of plain arrays.
@@ -21,19 +21,15 @@ class TouchError(Exception):
 
 
 class Touch(Struct, frozen=True, array_like=True, gc=False):
-    """An item of a site that was touched at `at`, epoch milliseconds.
+    """An item of a site that was touched; the `category` is "" where it is unknown.
 
-    The `category` is "" where it is unknown; `weight` is that of the affinities (viewed 1, wished 3, put into the cart
-    4). `before` are the other items that were touched earlier in this visit, the last first, each once, at most
-    MAX_BEFORE.
+    `before` are the other items that were touched earlier in this visit, the last first, each once, at most MAX_BEFORE.
     """
 
     site: str
     item: str
     category: str
-    weight: int
     before: tuple[str, ...]
-    at: int
 
 
 _encoder = msgspec.msgpack.Encoder()

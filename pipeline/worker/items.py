@@ -1,7 +1,7 @@
 """The tables of the next item as a worker holds them: read beside the log by a consumer of its own, for all partitions.
 
 They are no part of what the log determines. Without them, as long as they are not there or Kafka does not give them,
-only what the person looked at before is suggested, and nothing waits; all else is as with them.
+nothing is suggested, and nothing waits; all else is as with them.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ class ItemsReader:
         try:
             await consumer.start()
             if self._items.topic not in await consumer.topics():
-                return f"{self._items.topic} does not exist: nothing new is suggested until `pipeline topics apply`"
+                return f"{self._items.topic} does not exist: nothing is suggested until `pipeline topics apply`"
             consumer.assign([self._items])
             begin = (await consumer.beginning_offsets([self._items]))[self._items]
             end = (await consumer.end_offsets([self._items]))[self._items]

@@ -44,7 +44,7 @@ def touches(count: int, seed: int = 1) -> list[Touch]:
     """Of thirty products, each after two others."""
     random = Random(seed)
     names = [f"sku-{number}" for number in range(30)]
-    return [Touch("s", *random.sample(names, 1), "shoes", 1, tuple(random.sample(names, 2)), n) for n in range(count)]
+    return [Touch("s", *random.sample(names, 1), "shoes", tuple(random.sample(names, 2))) for n in range(count)]
 
 
 async def feed(settings: Settings, records: Iterable[bytes], partition: int = 0) -> None:
@@ -83,7 +83,7 @@ async def learning(settings: Settings) -> AsyncIterator[None]:
 def test_touches_become_rows_that_suggest(settings: Settings) -> None:
     async def play() -> Shelf:
         async with learning(settings):
-            trail = [Touch("s", "b", "shoes", 1, ("a",), 1), Touch("s", "c", "shoes", 1, ("b", "a"), 2)] * 5
+            trail = [Touch("s", "b", "shoes", ("a",)), Touch("s", "c", "shoes", ("b", "a"))] * 5
             await feed(settings, records(trail))
             await until_touched(settings, Counter(b=5, c=5))
         shelf = Shelf()

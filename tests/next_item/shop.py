@@ -24,7 +24,7 @@ def visit(tables: Tables, items: str, category: str = "", site: str = "s") -> No
     """One visit: the items, in words, each once."""
     before: tuple[str, ...] = ()
     for item in items.split():
-        tables.observe(Touch(site, item, category, 1, before[:MAX_BEFORE], 0))
+        tables.observe(Touch(site, item, category, before[:MAX_BEFORE]))
         before = (item, *before)
 
 
@@ -55,9 +55,7 @@ touches = st.lists(
         site=st.sampled_from(SITES),
         item=st.sampled_from(ITEMS),
         category=st.sampled_from(["", "a", "b", "c"]),
-        weight=st.sampled_from([1, 3, 4]),
         before=st.lists(st.sampled_from(ITEMS), unique=True, max_size=MAX_BEFORE).map(tuple),
-        at=st.integers(0, 1_000_000),
     ),
     max_size=60,
 )

@@ -70,7 +70,17 @@ def test_what_a_person_looked_at_before_comes_first() -> None:
 
 
 def test_what_was_put_aside_comes_before_what_was_looked_at_after_it() -> None:
-    assert named(Shelf().suggest("s", {"kept": 256, "looked-at": 64, "now": 64}, 2, anything)) == ["kept", "looked-at"]
+    tables = Tables()
+    visit(tables, "now")
+    own = {"kept": 256, "looked-at": 64, "now": 64}
+    assert named(shelf_of(tables).suggest("s", own, 2, anything)) == ["kept", "looked-at"]
+
+
+def test_where_nothing_was_learned_of_a_site_nothing_is_suggested() -> None:
+    tables = Tables()
+    visit(tables, "a b", site="other")
+    for shelf in (Shelf(), shelf_of(tables)):
+        assert shelf.suggest("s", recent("a b"), 2, anything) == ()
 
 
 def test_a_person_who_saw_nothing_that_others_saw_gets_what_is_popular_in_the_category() -> None:

@@ -238,7 +238,7 @@ tables, shelf = Tables(Limits(items=40, near=4, categories=3, popular=4)), Shelf
 said = sha256()
 for n in range(3_000):
     item, before = f"i{n * n % 53}", tuple(f"i{n * m % 53}" for m in range(2, 5))
-    tables.observe(Touch("s", item, f"c{n * n % 5}", 1, before, n))
+    tables.observe(Touch("s", item, f"c{n * n % 5}", before))
     if n % 50 == 0:
         for key, value in tables.changed(1_000):
             said.update(key + (value or b""))

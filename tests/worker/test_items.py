@@ -56,7 +56,7 @@ def rows(*trail: str) -> Rows:
     """Of one visit to these items."""
     tables = Tables()
     for place, item in enumerate(trail):
-        tables.observe(Touch("s", item, "shoes", 1, tuple(reversed(trail[:place])), place))
+        tables.observe(Touch("s", item, "shoes", tuple(reversed(trail[:place]))))
     return tables.changed(1_000)
 
 
@@ -106,7 +106,7 @@ def test_a_topic_that_is_missing_is_waited_for_and_said_once(
         async with reading(settings, namespace) as worker:
             await asyncio.sleep(1)
             assert worker.suggests("a") == ()
-            assert worker.suggests("a", "b") == (Suggestion("a", Why.OWN),)
+            assert worker.suggests("a", "b") == ()
             await apply(settings, Mode.TEST)
             await write(settings, rows("a", "b"))
             await until("there are rows", lambda: _is(worker.value("shelf_rows") > 0))
