@@ -97,8 +97,8 @@ class _Heard(Struct, gc=False):
 def suggest(rows: Rows, site: str, recent: dict[str, int], k: int, may: May) -> tuple[Suggestion, ...]:
     """The best `k` items for whoever touched `recent` (scores, the newest last), or fewer, the best first.
 
-    Never the newest of `recent`, nor one that `may` refuses. Without recent items what is popular; where there is no row
-    to go by, nothing.
+    Never the newest of `recent`, nor one that `may` refuses. Without recent items what is popular; where there is no
+    row to go by, nothing.
     """
     heard = _heard(rows, site, recent)
     if not heard.rows and not heard.popular:
