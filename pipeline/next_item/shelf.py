@@ -66,7 +66,7 @@ class Shelf:
         Never the newest of `recent`, nor one that `may` refuses. Without recent items what is popular; of a site of
         which nothing was learned, nothing.
         """
-        return suggest(self, site, recent, k, may) if self._rows else ()
+        return suggest(self, site, recent, k, may)
 
     def item(self, site: str, name: str) -> ItemLists | None:
         """What follows an item."""

@@ -50,8 +50,15 @@ def suggested(customer: Customer, site: SiteNow) -> tuple[Suggestion, ...]:
     """What a person may look at next, other than what is in the cart or was bought lately. Nothing else goes by it."""
     tastes = customer.tastes or Tastes()
     sellable, has_it = _sellable(site.product), bought_lately(tastes)
-    in_cart = {line.sku for line in active(present(customer.cart))}
-    return site.suggest(site.name, tastes.items, lambda sku: sku not in in_cart and sellable(sku) and not has_it(sku))
+    in_cart: set[str] | None = None
+
+    def may(sku: str) -> bool:
+        nonlocal in_cart
+        if in_cart is None:  # asked only where anything is to be suggested
+            in_cart = {line.sku for line in active(present(customer.cart))}
+        return sku not in in_cart and sellable(sku) and not has_it(sku)
+
+    return site.suggest(site.name, tastes.items, may)
 
 
 def _sellable(product_of: Callable[[str], ProductRow | None]) -> Callable[[str], bool]:

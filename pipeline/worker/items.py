@@ -50,7 +50,12 @@ class ItemsReader:
         metrics.shows(lambda: self._shelf)
 
     def suggest(self, site: str, recent: dict[str, int], may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
-        """What somebody who touched these items may look at next. Never raises: an event must not be lost by it."""
+        """What somebody who touched these items may look at next. Never raises: an event must not be lost by it.
+
+        Without any rows nothing is asked, and nothing counted.
+        """
+        if not len(self._shelf):
+            return ()
         began = time.perf_counter()
         try:
             found = self._shelf.suggest(site, recent, SUGGESTED, may)
