@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import ProducerFenced
 
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import CHANGELOG, LOG, Namespace
@@ -251,7 +251,7 @@ class Runner:
             if expected >= end:
                 return
             await self._log.seek(self._partition, expected)
-        except KafkaError as error:
+        except Exception as error:  # noqa: BLE001  # Faust's thread may raise anything; it is tried again
             logger.warning("partition %d: no seek to %d: %s", self._partition, expected, type(error).__name__)
         for _ in range(round(patience / SEEK_AFTER)):
             await asyncio.sleep(SEEK_AFTER)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import RequestTimedOutError
 
 from pipeline.config.settings import Settings
 from pipeline.log.frames import MAX_FRAME_BYTES
@@ -25,11 +26,14 @@ class BurstingLog:
 
     def __init__(self) -> None:
         self.seeks: list[int] = []
+        self.faults: list[Exception] = []
 
     async def bounds(self, partition: int) -> tuple[int, int]:
         return 0, FRAMES
 
     async def seek(self, partition: int, offset: int) -> None:
+        if self.faults:
+            raise self.faults.pop()
         self.seeks.append(offset)
         for number in range(offset, FRAMES):
             self.runner.offer(number, FRAME)
@@ -46,6 +50,17 @@ def runner(namespace) -> Runner:
 
 
 def test_a_burst_longer_than_the_queue(runner: Any) -> None:
+    read_all(runner, within=4.5)
+    assert len(runner._log.seeks) <= FRAMES * MAX_FRAME_BYTES // QUEUE_BYTES + 3
+
+
+@pytest.mark.parametrize("fault", [RequestTimedOutError(), RuntimeError("the consumer's thread is gone")])
+def test_a_seek_that_fails_is_tried_again(runner: Any, fault: Exception) -> None:
+    runner._log.faults.append(fault)
+    read_all(runner, within=8)
+
+
+def read_all(runner: Any, within: float) -> None:
     applied: list[int] = []
 
     def apply(offset: int, _: bytes) -> None:
@@ -61,7 +76,7 @@ def test_a_burst_longer_than_the_queue(runner: Any) -> None:
         folding = asyncio.create_task(runner._fold(engine, None, None, 0))
         runner._seek_soon()
         try:
-            async with asyncio.timeout(4.5):
+            async with asyncio.timeout(within):
                 while len(applied) < FRAMES:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         finally:
@@ -70,4 +85,3 @@ def test_a_burst_longer_than_the_queue(runner: Any) -> None:
 
     asyncio.run(run())
     assert applied == list(range(FRAMES))
-    assert len(runner._log.seeks) <= FRAMES * MAX_FRAME_BYTES // QUEUE_BYTES + 3
