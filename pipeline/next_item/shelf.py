@@ -5,7 +5,8 @@ counted when it is met, and the query goes on without it.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from pipeline.next_item.fusion import May, Suggestion, suggest
 from pipeline.next_item.rows import (
@@ -23,6 +24,8 @@ MOST_BYTES = 256 * 1024 * 1024
 
 MOST_DECODED = 2_000
 """Rows that are kept decoded, some 15 KB each."""
+
+R = TypeVar("R")
 
 _ITEM, _CATEGORY = RowKind.ITEM, RowKind.CATEGORY
 
@@ -70,35 +73,26 @@ class Shelf:
 
     def item(self, site: str, name: str) -> ItemLists | None:
         """What follows an item."""
-        key = encode_key(site, _ITEM, name)
-        if (row := self._items.get(key)) is None and (value := self._rows.get(key)) is not None:
-            try:
-                row = decode_lists(value)
-            except RowError:
-                self._refuse(key)
-                return None
-            if len(self._items) >= self._most_decoded:
-                del self._items[next(iter(self._items))]
-            self._items[key] = row
-        return row
+        return self._read(encode_key(site, _ITEM, name), self._items, decode_lists)
 
     def category(self, site: str, name: str) -> CategoryLists | None:
         """What is popular in a category, "" for all."""
-        key = encode_key(site, _CATEGORY, name)
-        if (row := self._categories.get(key)) is None and (value := self._rows.get(key)) is not None:
-            try:
-                row = decode_popular(value)
-            except RowError:
-                self._refuse(key)
-                return None
-            if len(self._categories) >= self._most_decoded:
-                del self._categories[next(iter(self._categories))]
-            self._categories[key] = row
-        return row
+        return self._read(encode_key(site, _CATEGORY, name), self._categories, decode_popular)
 
-    def _refuse(self, key: bytes) -> None:
-        self._take_out(key)
-        self.damaged += 1
+    def _read(self, key: bytes, decoded: dict[bytes, R], decode: Callable[[bytes], R]) -> R | None:
+        """A row, decoded when it is first asked for."""
+        if (row := decoded.get(key)) is not None or (value := self._rows.get(key)) is None:
+            return row
+        try:
+            row = decode(value)
+        except RowError:
+            self._take_out(key)
+            self.damaged += 1
+            return None
+        if len(decoded) >= self._most_decoded:
+            del decoded[next(iter(decoded))]
+        decoded[key] = row
+        return row
 
     def _take_out(self, key: bytes) -> None:
         if (value := self._rows.pop(key, None)) is not None:

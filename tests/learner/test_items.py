@@ -18,10 +18,9 @@ from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 
 from pipeline.config.errors import UserError
-from pipeline.config.namespace import ITEMS, TOUCHES, Mode
+from pipeline.config.namespace import ITEMS, TOUCHES
 from pipeline.config.settings import MetricsSettings, Settings
 from pipeline.kafka.clients import connection
-from pipeline.kafka.topics import apply
 from pipeline.learner.run import run_learner
 from pipeline.local.ports import free_port
 from pipeline.next_item.shelf import Shelf
@@ -31,13 +30,6 @@ from tests.learner.toys import until
 
 SettingsOf = Callable[..., Settings]
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def settings(settings_of: SettingsOf) -> Settings:
-    made = settings_of()
-    asyncio.run(apply(made, Mode.LIVE))
-    return made
 
 
 def touches(count: int, seed: int = 1) -> list[Touch]:

@@ -14,12 +14,11 @@ from aiokafka import TopicPartition
 from msgspec.structs import replace
 
 from pipeline.config.errors import UserError
-from pipeline.config.namespace import EXAMPLES, LOG, MODELS, Mode
+from pipeline.config.namespace import EXAMPLES, LOG, MODELS
 from pipeline.config.settings import MetricsSettings, Settings
 from pipeline.ingest.run import run_ingest
 from pipeline.kafka.clients import admin_client, reader
 from pipeline.kafka.ranges import read_range
-from pipeline.kafka.topics import apply
 from pipeline.learner.run import run_learner
 from pipeline.local.ports import free_port
 from pipeline.log.frames import FrameKind, decode_frame
@@ -31,13 +30,6 @@ from tests.learner.toys import BY_COUNT, HEADS, SPEC, examples, feed, learning, 
 
 SettingsOf = Callable[..., Settings]
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def settings(settings_of: SettingsOf) -> Settings:
-    made = settings_of()
-    asyncio.run(apply(made, Mode.LIVE))
-    return made
 
 
 def test_examples_become_a_snapshot_that_scores(settings: Settings) -> None:
