@@ -56,14 +56,6 @@ _OWN_ITEM, _TOGETHER, _ALIKE, _CATEGORY, _ALL = Source
 _POPULAR = ((_CATEGORY, 4), (_ALL, 1))
 """What is popular counts so many quarters."""
 
-_WORDS = {
-    Source.OWN: "looked at before",
-    Source.TOGETHER: "viewed together with {}",
-    Source.ALIKE: "viewed in sessions like this one",
-    Source.CATEGORY: "popular in {}",
-    Source.ALL: "popular in this shop",
-}
-
 
 class Reason(Struct, frozen=True, gc=False):
     """A source that named the item, and what of the score it gave; `of` is the item or category it goes by, if any."""
@@ -71,10 +63,6 @@ class Reason(Struct, frozen=True, gc=False):
     source: Source
     part: int
     of: str = ""
-
-    def __str__(self) -> str:
-        """In words for a merchant."""
-        return _WORDS[self.source].format(self.of)
 
 
 class Suggestion(Struct, frozen=True, gc=False):
