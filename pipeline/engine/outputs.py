@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from pipeline.config.namespace import DECISIONS, trigger_topic
+from pipeline.engine.batch import Headers, Output
 from pipeline.log.persons import ids_of, site_of
 from pipeline.state.cart import CartLine
 from pipeline.state.customer import Customer
@@ -24,28 +23,6 @@ from pipeline.triggers.contract import (
 from pipeline.triggers.verdict import SiteNow, Verdict
 
 MAX_OUTPUT_BYTES = 256 * 1024
-
-Headers = list[tuple[str, bytes]]
-
-
-class Output(Struct, frozen=True, gc=False):
-    """A record for a topic of the namespace; its partition is that of the log.
-
-    `caused_at` is the time of the record that caused it, 0 where the passing of time did; `at`, `due` and `after_send`
-    as in the verdict.
-    """
-
-    topic: str
-    key: bytes
-    value: bytes
-    headers: Headers
-    outcome: Outcome
-    reason: str
-    kind: Kind
-    caused_at: int
-    at: int
-    due: int
-    after_send: bool
 
 
 class Origin(NamedTuple):

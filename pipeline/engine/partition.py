@@ -6,7 +6,6 @@ it lies in the processor's cache. Between frames customers are kept as bytes: de
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from msgspec import json, msgpack
 
@@ -14,11 +13,12 @@ from pipeline.config.durations import MINUTE
 from pipeline.config.namespace import Namespace
 from pipeline.config.policy import Policy, SitePolicy, decode_policy
 from pipeline.engine import flow
+from pipeline.engine.batch import NO_SOURCE, Batch, Output
 from pipeline.engine.cache import Cache
 from pipeline.engine.fold import fold, forbid, lapse, settle
 from pipeline.engine.intake import NO_CONSENT
 from pipeline.engine.models import scorer_of
-from pipeline.engine.outputs import MAX_OUTPUT_BYTES, Origin, Output, write
+from pipeline.engine.outputs import MAX_OUTPUT_BYTES, Origin, write
 from pipeline.engine.refusals import refusal
 from pipeline.engine.timers import Timers
 from pipeline.heads.labelled import Labelled, example_of
@@ -67,29 +67,6 @@ _BOUNDED, _EVENT, _LINE = 48 * 1024, 2 * 1024, 4 * 1024
 is far from too large need not be encoded at each change to be sure of it."""
 
 Load = Callable[[bytes], bytes | None]
-
-NO_SOURCE = -1
-"""In place of a source id: what was discarded came from no source."""
-
-
-class Batch(NamedTuple):
-    """What one transaction holds. `rows` are those of the changelog, the position last; it moves with all the rest.
-
-    `examples` are predictions whose label is known, by the id of the prediction, for the learner. `touches` are of
-    products, for the tables of the next item.
-    `discarded` counts by source id and reason, NO_SOURCE where time was the cause; `messages` the reports of senders
-    by channel and Report. `effective` is False where nothing but the position and the clock moved.
-    """
-
-    rows: list[tuple[bytes, bytes]]
-    outputs: list[Output]
-    examples: list[tuple[str, bytes]]
-    touches: list[Touch]
-    rejects: list[Reject]
-    discarded: Counter[tuple[int, str]]
-    messages: Counter[tuple[str, int]]
-    events: int
-    effective: bool
 
 
 class PartitionEngine:

@@ -5,10 +5,13 @@ kept, with its exact inputs, until the session's end + GAP: then it is known whe
 the question: nothing is kept after it. Sets of items and categories are sketches, one bit of a hash each.
 """
 
-from msgspec import Struct
 from msgspec.structs import replace
 from xxhash import xxh32_intdigest
 
+from pipeline.heads.intent_memory import Habits as Habits
+from pipeline.heads.intent_memory import Memory as Memory
+from pipeline.heads.intent_memory import Pending as Pending
+from pipeline.heads.intent_memory import Session as Session
 from pipeline.heads.labelled import Labelled
 from pipeline.scoring.features import Input, Inputs, Prior, Shrunk, Spec
 
@@ -25,72 +28,6 @@ _FULL = 24
 """Of the 32 bits of a sketch; one of many sessions that is fuller says nothing, and starts anew."""
 
 _MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
-
-
-class Pending(Struct, frozen=True, array_like=True, gc=False):
-    """A prediction that waits for its label.
-
-    `due` is when that can be known, epoch milliseconds, and `label` what it then is; 0 while the session goes on.
-    """
-
-    id: str
-    made_at: int
-    inputs: Inputs
-    served: float | None
-    version: int
-    due: int = 0
-    label: int = 0
-
-
-class Habits(Struct, frozen=True, array_like=True, gc=False):
-    """Of the sessions that have ended: how many, how many of them bought, and the time of the last order, 0 for none.
-
-    `items` are those of the last of these sessions, `categories` those of several; both are sketches.
-    """
-
-    sessions: int = 0
-    buying: int = 0
-    ordered_at: int = 0
-    items: int = 0
-    categories: int = 0
-
-
-class Session(Struct, frozen=True, array_like=True, gc=False):
-    """The session that goes on. Spans are milliseconds.
-
-    How long it has `lasted` at its last event, the `gap` before that event, the `silence` before the session.
-    Meaningful events (`steps`), of these additions to the cart, searches, views of an item `again`, and views of an
-    item of the session before (`recalled`). Sketches of the `items` and `categories`; the place of the newest
-    `category` in its sketch, plus one, and how many steps in a row have stayed in it (`run`). Whether a `checkout` was
-    started, and whether it has `bought`.
-    """
-
-    lasted: int = 0
-    gap: int = 0
-    silence: int = 0
-    steps: int = 0
-    carts: int = 0
-    searches: int = 0
-    again: int = 0
-    recalled: int = 0
-    items: int = 0
-    categories: int = 0
-    category: int = 0
-    run: int = 0
-    checkout: int = 0
-    bought: int = 0
-
-
-class Memory(Struct, frozen=True, array_like=True, gc=False):
-    """What is kept of one person: `habits`, and the `session`, None once the clock has passed its end.
-
-    `last` is the time of the newest event, epoch milliseconds, 0 before the first.
-    """
-
-    habits: Habits = Habits()
-    last: int = 0
-    session: Session | None = None
-    pending: tuple[Pending, ...] = ()
 
 
 _NEW = Session()

@@ -8,10 +8,12 @@ wait for their bins to end.
 
 from collections.abc import Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.heads.labelled import Labelled
+from pipeline.heads.reorder_memory import Facts as Facts
+from pipeline.heads.reorder_memory import Memory as Memory
+from pipeline.heads.reorder_memory import Prediction
 from pipeline.scoring.features import Input, Inputs, Prior, Ratio, Shrunk, Spec
 from pipeline.scoring.hazard import DAY, REORDER_EDGES, due_after, survival
 
@@ -25,48 +27,6 @@ ENOUGH_LABELS = 2_000
 
 _BEGINS = (0, *REORDER_EDGES[:-1])
 _FAR = 3_650 * DAY
-
-
-class Facts(Struct, frozen=True, array_like=True, gc=False):
-    """What is known of a customer at a purchase. Times are days, money is minor units.
-
-    `days` counts purchase days, `span` is from the first to the last. `gap` is between the last two, `pace` a mean of
-    the gaps in which each counts half as much as all after it. `value` and `items` are of the last day, `spent` and
-    `bought` of all.
-    """
-
-    days: int = 0
-    span: int = 0
-    gap: int = 0
-    pace: int = 0
-    value: int = 0
-    items: int = 0
-    spent: int = 0
-    bought: int = 0
-
-
-class Prediction(Struct, frozen=True, array_like=True, gc=False):
-    """What was known at a purchase, until the bins of the silence after it have ended.
-
-    `made_at` is the time of the day's last order, `begin` the end of that day. `bin` is the next to end; `silence` is
-    when the next purchase came, milliseconds after `begin`, -1 while it has not. `version` is that of the snapshot.
-    """
-
-    id: str
-    made_at: int
-    begin: int
-    facts: Facts
-    bin: int = 0
-    silence: int = -1
-    version: int = 0
-
-
-class Memory(Struct, frozen=True, array_like=True, gc=False):
-    """What the head keeps of a customer. `day_end` is the end of the last purchase day, 0 for none yet."""
-
-    day_end: int = 0
-    facts: Facts = Facts()
-    pending: tuple[Prediction, ...] = ()
 
 
 SPEC = Spec(

@@ -10,8 +10,7 @@ from aiokafka.errors import ProducerFenced
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pipeline.config.namespace import DECISIONS, LOG, Mode, Namespace
-from pipeline.engine.outputs import Output
-from pipeline.engine.partition import Batch
+from pipeline.engine.batch import Batch, Output
 from pipeline.log.rows import Report
 from pipeline.monitor.labels import SiteLabels
 from pipeline.state.partition import Clock

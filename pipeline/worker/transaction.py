@@ -9,7 +9,7 @@ from aiokafka.errors import IllegalOperation
 
 from pipeline.config.namespace import CHANGELOG, EXAMPLES, REJECTS, TOUCHES, Namespace
 from pipeline.config.settings import Settings
-from pipeline.engine.partition import Batch
+from pipeline.engine.batch import Batch
 from pipeline.log import rejects
 from pipeline.next_item.touch import Touch, encode_touches
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from pipeline.backtest.clicklog import Interaction
 from pipeline.backtest.next_item_live import LATE, SITE, LivePath
-from pipeline.engine.partition import Batch
+from pipeline.engine.batch import Batch
 from pipeline.log.rows import ClickKind, OrderRow
 from pipeline.next_item.touch import Touch
 from pipeline.replay.rows import Action

@@ -17,7 +17,8 @@ import msgspec
 from pipeline.config.durations import DAY, Millis
 from pipeline.config.namespace import DECISIONS, Mode, Namespace, new_namespace
 from pipeline.config.policy import CartPolicy, OrderPolicy, PermissionPolicy, Policy, SitePolicy, encode_policy
-from pipeline.engine.outputs import Output, rfc3339
+from pipeline.engine.batch import Output
+from pipeline.engine.outputs import rfc3339
 from pipeline.engine.partition import PartitionEngine
 from pipeline.ingest.framing import Framer
 from pipeline.ingest.watermarks import Watermarks

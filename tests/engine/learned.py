@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.engine.partition import Batch
+from pipeline.engine.batch import Batch
 from pipeline.heads.table import SPECS
 from pipeline.learning.count import CountLearner
 from pipeline.learning.head import HeadLearner

@@ -22,8 +22,8 @@ from pipeline.config.policy import (
     encode_policy,
     policy_version,
 )
-from pipeline.engine.outputs import Output
-from pipeline.engine.partition import Batch, PartitionEngine
+from pipeline.engine.batch import Batch, Output
+from pipeline.engine.partition import PartitionEngine
 from pipeline.log.frames import FORMAT, Beat, Frame, FrameKind, Mark, encode_frame
 from pipeline.log.rejects import Reject
 from pipeline.log.rows import (

@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.config.policy import PermissionPolicy
-from pipeline.engine.partition import Batch, PartitionEngine
+from pipeline.engine.batch import Batch
+from pipeline.engine.partition import PartitionEngine
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log.rows import CartOp, Click, ClickKind, ConsentRow
 from pipeline.next_item.touch import MAX_BEFORE, Touch, encode_touches

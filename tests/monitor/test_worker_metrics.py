@@ -9,8 +9,7 @@ from aiokafka.errors import ProducerFenced
 from prometheus_client import CollectorRegistry
 
 from pipeline.config.namespace import DECISIONS, Mode, new_namespace, trigger_topic
-from pipeline.engine.outputs import Output
-from pipeline.engine.partition import NO_SOURCE, Batch
+from pipeline.engine.batch import NO_SOURCE, Batch, Output
 from pipeline.log.rows import Report
 from pipeline.monitor.labels import MAX_SITES, OTHER_SITES, SiteLabels
 from pipeline.state.partition import Clock

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from pipeline.config.namespace import trigger_topic
 from pipeline.config.policy import SitePolicy
-from pipeline.engine.outputs import Origin, Output, write
+from pipeline.engine.batch import Output
+from pipeline.engine.outputs import Origin, write
 from pipeline.log.rows import ProductRow
 from pipeline.schemas import examples
 from pipeline.schemas.asyncapi import trigger_headers
