@@ -5,7 +5,7 @@ The customer is a copy that is changed in place, so that an exception leaves the
 
 from pipeline.engine import heads
 from pipeline.engine.intake import HANDLERS, KNOWN_ORDER, may_profile
-from pipeline.log.rows import CartRow, Click, PersonEvent
+from pipeline.log.rows import CartRow, Click, OrderRow, PersonEvent
 from pipeline.profile.days import day_of, start_of
 from pipeline.profile.funnel import Stage, stage_at
 from pipeline.profile.orders import next_fall, roll
@@ -28,7 +28,10 @@ _AWARENESS, _CONSIDERATION = int(Stage.AWARENESS), int(Stage.CONSIDERATION)
 
 def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> Folded:
     """Fold an event into `customer`, in place. Raises RefusedError; any other exception is a fault of ours."""
+    before = customer.orders
     refusal = HANDLERS[type(event)](customer, person, event, site)
+    if type(event) is OrderRow and (refusal is None or refusal is KNOWN_ORDER):
+        heads.correct(customer, before, event, site)
     if refusal is KNOWN_ORDER:
         _advance(customer, event.at, site)
         return []
@@ -36,6 +39,8 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
         return refusal
     if may_profile(customer, event.at, site) and not (customer.bot and abs(event.at - customer.bot) < BOT_MEMORY):
         heads.take(customer, person, event, site)
+    elif type(event) is OrderRow:
+        heads.miss(customer, event)
     verdicts: list[Verdict] = []
     for on_event in _ON_EVENT:
         if decided := on_event(customer, person, event, site):

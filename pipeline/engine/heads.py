@@ -13,7 +13,7 @@ from pipeline.scoring.hazard import MINUTE
 from pipeline.state.cart import CART_CHANGE, CartChange
 from pipeline.state.customer import Customer, wake_by
 from pipeline.state.heads import MAX_DUE, Heads
-from pipeline.state.orders import OrderState
+from pipeline.state.orders import Order, Orders, OrderState
 from pipeline.state.recent import digest
 from pipeline.triggers.cart_content import Lines, active, after, present, priced, worth
 from pipeline.triggers.scored import lost_by
@@ -23,8 +23,8 @@ _VIEW_ITEM, _VIEW_CATEGORY, _SEARCH = int(ClickKind.VIEW_ITEM), int(ClickKind.VI
 _FAVOURING = frozenset(map(int, (ClickKind.ADD_TO_WISHLIST, ClickKind.LIKE)))
 _ADD, _REMOVE, _CHECKOUT = map(int, (CartOp.ADD, CartOp.REMOVE, CartOp.CHECKOUT))
 _PURCHASE, _SENT = int(OrderNews.PURCHASE), int(Report.SENT)
-_REFUNDED = int(OrderNews.REFUNDED)
-_UNDOING = frozenset({int(OrderNews.CANCELLED), _REFUNDED})
+_CANCELLED, _UNTOLD, _WITHIN = int(OrderState.CANCELLED), int(OrderState.UNTOLD), int(OrderState.WITHIN)
+_NOT_COUNTED = _CANCELLED | int(OrderState.RENEWAL)
 
 UNASKED = "unasked"
 """A prediction that was not kept, because as many as may be wait for their labels already."""
@@ -48,10 +48,40 @@ def take(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
     elif isinstance(event, OrderRow):
         if event.news == _PURCHASE and not event.renewal:
             _order(customer, event, site)
-        elif event.news in _UNDOING:
-            _undo(customer, event, site)
     elif isinstance(event, MessageRow) and event.report == _SENT:
         leave(customer, event.at)
+
+
+def miss(customer: Customer, event: OrderRow) -> None:
+    """Note of an order that the profile has taken that no head is told of it: what comes of it is not theirs either."""
+    if event.news == _PURCHASE and customer.orders is not None:
+        customer.orders = _marked(customer.orders, {event.order_id}, _UNTOLD)
+
+
+def correct(customer: Customer, before: Orders | None, event: OrderRow, site: SiteNow) -> None:
+    """Correct what the heads hold of an order that they were told of, once the profile has taken news of it.
+
+    `before` are the facts from before the news. They hold of an order what it was worth without what went back, and
+    nothing of one that was cancelled.
+    """
+    heads, orders = customer.heads, customer.orders
+    if before is None or orders is None or heads is None or heads.reorder is None or not heads.reorder.day_end:
+        return
+    known, order = _order_of(before, event.order_id), _order_of(orders, event.order_id)
+    if known is None or order is None or order.state & (_UNTOLD | int(OrderState.RENEWAL)):
+        return
+    held, counts = heads.reorder, heads.count
+    day_end = start_of(order.day + 1, site.policy.timezone)
+    gone = order.state & ~known.state & _CANCELLED
+    if gone and not order.state & _WITHIN and not _stands(orders, order.day):
+        after = _as_of_now(reorder.taken_back(held, day_end, _left_of(known)), orders, site.policy.timezone)
+        counts = None if counts is None else count.taken_back(counts, held, after, day_end)
+    elif more := _left_of(order) - _left_of(known):
+        after = reorder.revalued(held, day_end, more)
+    else:
+        return
+    customer.heads = replace(heads, reorder=after, count=counts)
+    wake_by(customer, wake(customer))
 
 
 def leave(customer: Customer, at: int) -> None:
@@ -185,8 +215,12 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
     if carts is not None:
         carts = cart.ordered(carts, at)
     scorer = site.models.get("reorder")
-    day_end = start_of(day_of(at, zone) + 1, zone)
-    value = in_base_currency(event.value, event.currency, site.policy) or 0
+    day = day_of(at, zone)
+    day_end = start_of(day + 1, zone)
+    orders = _told(customer.orders or Orders(), event, day, before, day_end)
+    order = _order_of(orders, event.order_id)  # already gone where eight newer ones are known
+    value = _left_of(order) if order else in_base_currency(event.value, event.currency, site.policy) or 0
+    customer.orders = orders
     items = sum(max(line.quantity, 0) for line in event.lines)
     version = 0 if scorer is None else scorer.version
     after = reorder.ordered(before, _name(event.id), at, day_end, value, items, version)
@@ -211,27 +245,42 @@ def _counted(
     return taken
 
 
-def _undo(customer: Customer, event: OrderRow, site: SiteNow) -> None:
-    """Take back an order that was cancelled, or money of it that went back, once the profile has taken the news."""
-    heads, orders = customer.heads, customer.orders
-    if heads is None or heads.reorder is None or orders is None:
-        return
-    order = next((order for order in orders.recent if order.id == event.order_id), None)
-    if order is None or order.state & OrderState.RENEWAL:
-        return  # a refund from before its order, or what no head was told of
-    day_end = start_of(order.day + 1, site.policy.timezone)
-    before, counts = heads.reorder, heads.count
-    if event.news == _REFUNDED:
-        worth = in_base_currency(event.value, event.currency, site.policy) or 0
-        left = 0 if order.state & OrderState.CANCELLED else order.value - order.refunded + worth
-        after = reorder.refunded(before, day_end, max(min(worth, left), 0))
-    elif orders_on(orders, order.day):
-        after = reorder.refunded(before, day_end, max(order.value - order.refunded, 0))
-    else:
-        after = reorder.taken_back(before, day_end, max(order.value - order.refunded, 0))
-        counts = None if counts is None else count.taken_back(counts, before, after, day_end)
-    customer.heads = replace(heads, reorder=after, count=counts)
-    wake_by(customer, wake(customer))
+def _told(orders: Orders, event: OrderRow, day: int, before: reorder.Memory, day_end: int) -> Orders:
+    """The facts with a mark on what the heads, which are told of this order now, do not know, or not as a purchase."""
+    if not before.day_end:
+        return _marked(orders, {order.id for order in orders.recent} - {event.order_id}, _UNTOLD)
+    if day_end >= before.day_end:
+        return orders
+    within = _marked(orders, {event.order_id}, _WITHIN)
+    return orders if _stands(within, day) else within
+
+
+def _marked(orders: Orders, names: set[str], bit: int) -> Orders:
+    """The facts with a bit of OrderState at the orders of these names."""
+    marked = [replace(one, state=one.state | bit) if one.id in names else one for one in orders.recent]
+    return replace(orders, recent=tuple(marked))
+
+
+def _stands(orders: Orders, day: int) -> bool:
+    """Whether a day is a purchase to the heads for an order that was not cancelled, be it one no longer remembered."""
+    here = [order for order in orders.recent if order.day == day and not order.state & _NOT_COUNTED]
+    return any(not order.state & (_UNTOLD | _WITHIN) for order in here) or orders_on(orders, day) > len(here)
+
+
+def _as_of_now(memory: reorder.Memory, orders: Orders, zone: str) -> reorder.Memory:
+    """What is held once a purchase day was taken back, with what the orders of the day before it are worth by now."""
+    day, facts = day_of(memory.day_end - 1, zone), memory.facts
+    here = [one for one in orders.recent if one.day == day and not one.state & (_NOT_COUNTED | _UNTOLD | _WITHIN)]
+    return replace(memory, facts=replace(facts, value=sum(map(_left_of, here)))) if here else memory
+
+
+def _order_of(orders: Orders, name: str) -> Order | None:
+    return next((order for order in orders.recent if order.id == name), None)
+
+
+def _left_of(order: Order) -> int:
+    """What an order is worth, minor units of the site's base currency."""
+    return 0 if order.state & _CANCELLED else max(order.value - order.refunded, 0)
 
 
 def _cart_labels(memory: cart.Memory) -> int:

@@ -117,7 +117,7 @@ def taken_back(memory: Memory, day_end: int, worth: int) -> Memory:
     left = tuple([one for one in asked if one is not ended])
     facts = memory.facts
     if day_end != memory.day_end:
-        return refunded(replace(memory, pending=left), day_end, worth)
+        return revalued(replace(memory, pending=left), day_end, -worth)
     if facts.days <= 1:
         return Memory()
     spent, bought = max(facts.spent - facts.value, 0), max(facts.bought - facts.items, 0)
@@ -130,11 +130,15 @@ def taken_back(memory: Memory, day_end: int, worth: int) -> Memory:
     return Memory(day_end - facts.gap * DAY, Facts(days, span, pace, pace, value, items, spent, bought), left)
 
 
-def refunded(memory: Memory, day_end: int, worth: int) -> Memory:
-    """Take out of the facts what went back of an order of the day that ends at `day_end`. Predictions stay as made."""
+def revalued(memory: Memory, day_end: int, more: int) -> Memory:
+    """Correct the facts by what an order of the day that ends at `day_end` is worth more, or less where it is negative.
+
+    Predictions stay as made.
+    """
     facts = memory.facts
-    last = worth if day_end == memory.day_end else 0
-    facts = replace(facts, value=max(facts.value - last, 0), spent=max(facts.spent - worth, 0))
+    last = more if day_end == memory.day_end else 0
+    spent = max(facts.spent + more, 0)
+    facts = replace(facts, value=min(max(facts.value + last, 0), spent), spent=spent)
     return replace(memory, facts=facts)
 
 

@@ -14,7 +14,11 @@ WINDOWS = (30, 90, 365)
 
 
 class OrderState(IntFlag):
-    """What is known of an order; the numbers are stored."""
+    """What is known of an order; the numbers are stored.
+
+    UNTOLD: what the heads hold of the customer does not know of it. WITHIN: they took its money as part of a later
+    purchase, as its day was read too late to be one of its own.
+    """
 
     RENEWAL = 1
     CANCELLED = 2
@@ -22,6 +26,8 @@ class OrderState(IntFlag):
     DELIVERED = 8
     RETURNING = 16
     OFFLINE = 32
+    UNTOLD = 64
+    WITHIN = 128
 
 
 class Order(Struct, frozen=True, array_like=True, gc=False):

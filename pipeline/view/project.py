@@ -29,7 +29,7 @@ from pipeline.view.profile import (
     Word,
 )
 
-_RENEWAL, _CANCELLED, _SHIPPED, _DELIVERED, _RETURNING, _OFFLINE = map(int, OrderState)
+_RENEWAL, _CANCELLED, _SHIPPED, _DELIVERED, _RETURNING, _OFFLINE, *_ = map(int, OrderState)
 """As plain numbers: an operation on flags costs a microsecond."""
 
 _STAGES = ("", *(stage.name.lower() for stage in Stage))

@@ -1,6 +1,7 @@
 """What the heads learn and say in the engine, one sentence a test. Times are minutes."""
 
 import math
+from random import Random
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from pipeline.log.rows import CartOp, Click, ClickKind, ConsentRow, OrderNews, O
 from pipeline.scoring.example import Example
 from pipeline.state.codec import decode_customer, encode_customer
 from pipeline.state.heads import Heads
+from pipeline.state.orders import OrderState
 from pipeline.triggers.contract import Kind
 from tests.engine.learned import LearningShop, constant, row
 from tests.engine.shop import (
@@ -51,6 +53,14 @@ def cancellation(minute: float, name: str) -> OrderRow:
 
 def refund(minute: float, name: str, value: int) -> OrderRow:
     return replace(order(minute), news=int(OrderNews.REFUNDED), order_id=f"order-{name}", value=value)
+
+
+def revision(minute: float, name: str, value: int) -> OrderRow:
+    return replace(order(minute), order_id=f"order-{name}", revision=2, value=value)
+
+
+def approval(minute: float) -> ConsentRow:
+    return replace(objection(minute), granted=True)
 
 
 def of(shop: LearningShop, head: str) -> list[Example]:
@@ -201,6 +211,109 @@ def test_money_that_goes_back_after_a_cancellation_is_not_taken_out_twice() -> N
     shop.tell(order(0, event_id="o1", value=500), order(5 * DAYS, event_id="o2", value=700))
     shop.tell(cancellation(6 * DAYS, "o2"), refund(6 * DAYS, "o2", 700))
     assert facts(shop).spent == 500
+
+
+def test_a_refund_that_is_read_before_its_order_is_not_spent_either() -> None:
+    shop = LearningShop()
+    shop.tell(refund(1, "o1", 200), order(0, event_id="o1", value=500))
+    assert (facts(shop).value, facts(shop).spent) == (300, 300)
+    shop.tell(cancellation(2, "o1"))
+    assert facts(shop) == Facts()
+
+
+def test_an_order_is_worth_what_its_newest_revision_says() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1", value=500), revision(1, "o1", 800))
+    assert (facts(shop).days, facts(shop).value, facts(shop).spent) == (1, 800, 800)
+    shop.tell(refund(2, "o1", 300), replace(revision(3, "o1", 400), revision=3))
+    assert (facts(shop).value, facts(shop).spent) == (100, 100)
+
+
+def test_an_order_that_was_made_while_nothing_was_learned_takes_nothing_with_it_when_it_is_cancelled() -> None:
+    shop = LearningShop()
+    shop.tell(objection(-1), order(0, event_id="o1", value=500), approval(1))
+    shop.tell(order(5 * DAYS, event_id="o2", value=700), order(9 * DAYS, event_id="o3", value=900))
+    before = shop.customer().heads
+    shop.tell(cancellation(9 * DAYS + 1, "o1"), refund(9 * DAYS + 2, "o1", 500))
+    assert shop.customer().heads == before
+
+
+def test_an_order_of_a_bot_takes_nothing_with_it_though_another_was_made_that_day() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1", value=500))
+    for number in range(70):
+        shop.tell(view(10 + number / 600))
+    shop.tell(order(20, event_id="o2", value=700))
+    assert (facts(shop).days, facts(shop).spent) == (1, 500)
+    shop.tell(cancellation(30, "o2"))
+    assert (facts(shop).days, facts(shop).spent) == (1, 500)
+    shop.tell(cancellation(40, "o1"))
+    assert facts(shop) == Facts()
+
+
+def test_an_order_from_before_there_were_heads_takes_nothing_with_it_when_it_is_cancelled() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1", value=500))
+    customer = shop.customer()
+    customer.heads = None
+    shop.store[ANN.encode()] = encode_customer(customer)
+    shop.reopen()
+    shop.tell(order(5 * DAYS, event_id="o2", value=700), cancellation(6 * DAYS, "o1"))
+    assert (facts(shop).days, facts(shop).spent) == (1, 700)
+
+
+def test_an_order_that_was_stored_before_it_was_noted_what_the_heads_know_is_taken_back() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1", value=500), order(5 * DAYS, event_id="o2", value=700))
+    orders = shop.customer().orders
+    assert orders is not None
+    assert [one.state for one in orders.recent] == [0, 0]
+    shop.tell(cancellation(6 * DAYS, "o2"))
+    assert (facts(shop).days, facts(shop).spent) == (1, 500)
+
+
+def test_a_day_that_was_read_too_late_to_be_counted_is_not_taken_out_of_the_count() -> None:
+    shop = LearningShop()
+    shop.tell(order(0, event_id="o1"), order(10 * DAYS, event_id="o3", value=900))
+    shop.tell(order(5 * DAYS, event_id="o2", value=700), cancellation(11 * DAYS, "o2"))
+    assert (facts(shop).days, facts(shop).spent) == (2, 901)
+    shop.clock(40 * DAYS)
+    assert [example.label for example in of(shop, "count")] == [1]
+
+
+def test_the_heads_hold_just_what_the_orders_are_worth_that_they_were_told_of() -> None:
+    """Orders and their news in any order, told again, revised, and while nothing may be learned. Days are as read."""
+    for seed in range(60):
+        random, shop = Random(seed), LearningShop()
+        told: set[str] = set()
+        profiled = True
+        for number in range(30):
+            name, minute = f"o{random.randint(1, 6)}", random.randint(0, 40) * DAYS // 4
+            kind, value = random.choice("ppppprrrvvc" + "x" * (number % 9 == 8)), random.choice([100, 300, 700])
+            known = shop.customer().orders
+            new = known is None or all(one.id != f"order-{name}" for one in known.recent)
+            if kind == "p":
+                shop.tell(order(minute, event_id=name, value=value))
+                told |= {f"order-{name}"} if profiled and new else set()
+            elif kind == "r":
+                shop.tell(refund(minute, name, value))
+            elif kind == "v":
+                shop.tell(replace(revision(minute, name, value), revision=number))
+                told |= {f"order-{name}"} if profiled and new else set()
+            elif kind == "c":
+                shop.tell(cancellation(minute, name))
+            else:
+                profiled = not profiled
+                shop.tell(approval(number) if profiled else objection(number))
+            held, orders = shop.customer().heads, shop.customer().orders
+            if held is None or held.reorder is None or not held.reorder.day_end:
+                told.clear()
+                continue
+            assert orders is not None
+            of = [one for one in orders.recent if one.id in told and not one.state & OrderState.CANCELLED]
+            assert held.reorder.facts.spent == sum(max(one.value - one.refunded, 0) for one in of), (seed, number)
+            assert held.reorder.facts.value <= held.reorder.facts.spent
+            assert 1 <= held.reorder.facts.days <= len(told)
 
 
 def test_who_objects_to_a_profile_is_forgotten_and_nothing_is_learned_of_him() -> None:

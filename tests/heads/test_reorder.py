@@ -261,10 +261,10 @@ def test_the_only_purchase_cancelled_leaves_nothing() -> None:
 def test_a_refund_takes_money_out_of_the_facts_and_nothing_else() -> None:
     memory = bought(bought(Memory(), day(0, 700)), day(40, 300))
     first, last = (START + number * DAY for number in (1, 41))
-    assert reorder.refunded(memory, last, 100).facts == msgspec.structs.replace(memory.facts, value=200, spent=900)
-    assert reorder.refunded(memory, first, 500).facts == msgspec.structs.replace(memory.facts, spent=500)
-    assert reorder.refunded(memory, last, 9_000).facts.spent == 0
-    assert reorder.refunded(memory, last, 100).pending == memory.pending
+    assert reorder.revalued(memory, last, -100).facts == msgspec.structs.replace(memory.facts, value=200, spent=900)
+    assert reorder.revalued(memory, first, -500).facts == msgspec.structs.replace(memory.facts, spent=500)
+    assert reorder.revalued(memory, last, -9_000).facts.spent == 0
+    assert reorder.revalued(memory, last, -100).pending == memory.pending
 
 
 def test_windows_that_begin_together_share_what_was_known_and_take_few_bytes() -> None:
