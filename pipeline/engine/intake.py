@@ -198,8 +198,8 @@ def _touch_lines(
 
 
 def may_profile(customer: Customer, at: int, site: SiteNow) -> bool:
-    """Whether inferences may be kept: affinities and scores. Who objects keeps none from then on."""
-    return permission.in_general(customer.grants, _PROFILE, site.policy.permission, at)
+    """Whether inferences may be kept: affinities and scores. Of who objects none are, from late events neither."""
+    return permission.not_refused(customer.grants, _PROFILE, site.policy.permission, at)
 
 
 def _forget(customer: Customer) -> None:

@@ -78,6 +78,15 @@ def in_general(grants: Grants, purpose: Purpose, policy: PermissionPolicy, at: i
     return allowed(grants, purpose, "", policy, at)
 
 
+def not_refused(grants: Grants, purpose: Purpose, policy: PermissionPolicy, at: int) -> bool:
+    """Whether a purpose was allowed in general at `at`, and no newer word that is known refuses it."""
+    words = grants.get(purpose)
+    if words is None:
+        return purpose in policy.without_record
+    newest = words[-1].at
+    return in_general(grants, purpose, policy, at) and (newest <= at or in_general(grants, purpose, policy, newest))
+
+
 def channels_at(grants: Grants, at: int, policy: PermissionPolicy) -> Iterator[str]:
     """Channels on which a marketing message was allowed at `at`, the preferred first."""
     for channel in policy.channels:

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 from pipeline.config.policy import PermissionPolicy
 from pipeline.events.customer import Channel, Purpose
-from pipeline.policy.permission import allowed, in_general
+from pipeline.policy.permission import allowed, not_refused
 from pipeline.state.customer import Customer, Grants
 from pipeline.triggers.cart_judgement import BOT_MEMORY
 from pipeline.triggers.contract import Reason
@@ -52,16 +52,8 @@ def permitted(grants: Grants, at: int, rules: PermissionPolicy) -> bool:
     A refusal that is known already counts, though it be newer than `at`.
     """
     if (own := grants.get(_ON_CHANNEL)) is None:
-        return _holds(grants, _PURPOSE, at, rules) and _holds(grants, _PROFILE, at, rules)
+        return not_refused(grants, _PURPOSE, rules, at) and not_refused(grants, _PROFILE, rules, at)
     newest = max(at, *(word.at for word in (*own, *grants.get(_PURPOSE, ()))))
-    return all(allowed(grants, _PURPOSE, Channel.ONSITE, rules, when) for when in (at, newest)) and _holds(
-        grants, _PROFILE, at, rules
+    return all(allowed(grants, _PURPOSE, Channel.ONSITE, rules, when) for when in (at, newest)) and not_refused(
+        grants, _PROFILE, rules, at
     )
-
-
-def _holds(grants: Grants, purpose: Purpose, at: int, rules: PermissionPolicy) -> bool:
-    words = grants.get(purpose)
-    if words is None:
-        return purpose in rules.without_record
-    newest = words[-1].at
-    return in_general(grants, purpose, rules, at) and (newest <= at or in_general(grants, purpose, rules, newest))

@@ -304,7 +304,7 @@ def test_the_heads_hold_just_what_the_orders_are_worth_that_they_were_told_of() 
                 shop.tell(cancellation(minute, name))
             else:
                 profiled = not profiled
-                shop.tell(approval(number) if profiled else objection(number))
+                shop.tell(approval(-30 + number) if profiled else objection(-30 + number))
             held, orders = shop.customer().heads, shop.customer().orders
             if held is None or held.reorder is None or not held.reorder.day_end:
                 told.clear()
@@ -322,6 +322,18 @@ def test_who_objects_to_a_profile_is_forgotten_and_nothing_is_learned_of_him() -
     shop.clock(3 * DAYS)
     assert shop.examples == []
     assert shop.customer().heads is None
+
+
+def test_what_is_read_late_builds_no_profile_of_who_has_objected_since() -> None:
+    shop = LearningShop()
+    shop.tell(view(0), objection(10), view(5), add(6), order(7, "a"))
+    assert (shop.customer().heads, shop.customer().tastes) == (None, None)
+    shop.tell(approval(20), view(12))
+    assert (shop.customer().heads, shop.customer().tastes) == (None, None)
+    shop.tell(objection(30), approval(30), view(40))
+    assert (shop.customer().heads, shop.customer().tastes) == (None, None)
+    shop.tell(approval(50), view(60))
+    assert shop.customer().heads is not None
 
 
 def test_a_bot_teaches_nothing() -> None:
