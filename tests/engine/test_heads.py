@@ -404,7 +404,7 @@ def test_without_a_model_the_rules_hold_and_the_trigger_says_so() -> None:
 
 
 def test_a_cart_that_will_not_be_ordered_is_spoken_of_as_soon_as_may_be() -> None:
-    shop = LearningShop(site_policy())
+    shop = LearningShop(site_policy(explore=0.0))
     shop.broadcast(row(constant("cart", -12.0)))
     shop.tell(add(0))
     shop.clock(20)
@@ -416,7 +416,7 @@ def test_a_cart_that_will_not_be_ordered_is_spoken_of_as_soon_as_may_be() -> Non
 
 
 def test_a_cart_is_waited_for_as_long_as_that_is_worth_it() -> None:
-    shop = LearningShop(site_policy())
+    shop = LearningShop(site_policy(explore=0.0))
     shop.broadcast(row(constant("cart", -2.0, bin_6=-12.0)))
     shop.tell(add(0))
     shop.clock(119)
@@ -426,7 +426,7 @@ def test_a_cart_is_waited_for_as_long_as_that_is_worth_it() -> None:
 
 
 def test_a_cart_that_is_always_likely_to_be_ordered_is_spoken_of_after_a_day() -> None:
-    shop = LearningShop(site_policy())
+    shop = LearningShop(site_policy(explore=0.0))
     shop.broadcast(row(constant("cart", 0.0)))
     shop.tell(add(0))
     shop.clock(24 * 60 - 1)
@@ -578,7 +578,7 @@ def test_a_share_of_the_carts_waits_longer_with_its_propensity_and_stands_for_th
 
 
 def test_a_change_for_which_nothing_is_learned_is_not_late_by_the_learned_time_of_the_one_before() -> None:
-    shop = LearningShop(site_policy(steps=(20,)))
+    shop = LearningShop(site_policy(steps=(20,), explore=0.0))
     shop.broadcast(row(constant("cart", 12.0)))
     shop.tell(add(0))
     shop.clock(31)
