@@ -1,13 +1,14 @@
 """Durations as people write them ("30m", "1h30m", "250ms"), held as integer milliseconds."""
 
 import re
+from typing import Final
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PART = re.compile(r"(\d+)(ms|s|m|h|d)")
-SECOND = 1_000
-MINUTE = 60_000
-HOUR = 3_600_000
-DAY = 86_400_000
+SECOND: Final = 1_000
+MINUTE: Final = 60_000
+HOUR: Final = 3_600_000
+DAY: Final = 86_400_000
 
 LONGEST = 100 * 365 * DAY
 """No length of time in a setting or a policy is longer: times stay within what can be stored and written."""

@@ -1,12 +1,13 @@
 """Whether a site's orders have gone silent while its visitors have not: then nobody knows who bought, so we wait."""
 
 from statistics import median
+from typing import Final
 
 from pipeline.log.frames import Beat
 from pipeline.state.partition import SiteFlow
 
-MAX_GAPS = 15
-SILENT_GAPS = 10
+MAX_GAPS: Final = 15
+SILENT_GAPS: Final = 10
 """Orders are silent after this many times their median gap, but not before the policy's shortest silence."""
 
 

@@ -3,6 +3,8 @@
 The customer is a copy that is changed in place, so that an exception leaves the customer as it was.
 """
 
+from typing import Final
+
 from pipeline.engine import heads
 from pipeline.engine.intake import HANDLERS, KNOWN_ORDER, may_profile
 from pipeline.log.rows import CartRow, Click, OrderRow, PersonEvent
@@ -21,9 +23,11 @@ Folded = list[Verdict] | str
 """What was decided at once, or the reason for which the event was not used."""
 
 
-_ON_EVENT = tuple([trigger.on_event for trigger in TRIGGERS])
-_CART, _EMITTED = Kind.CART_ABANDONED, Outcome.EMITTED
-_AWARENESS, _CONSIDERATION = int(Stage.AWARENESS), int(Stage.CONSIDERATION)
+_ON_EVENT: Final = tuple([trigger.on_event for trigger in TRIGGERS])
+_CART: Final = Kind.CART_ABANDONED
+_EMITTED: Final = Outcome.EMITTED
+_AWARENESS: Final = int(Stage.AWARENESS)
+_CONSIDERATION: Final = int(Stage.CONSIDERATION)
 
 
 def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> Folded:

@@ -1,5 +1,7 @@
 """What is learned of a person from one event, what the heads say of it, and the labels that time makes known."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from pipeline.engine.touches import hand_over
@@ -19,20 +21,27 @@ from pipeline.triggers.cart_content import Lines, active, after, present, priced
 from pipeline.triggers.scored import lost_by
 from pipeline.triggers.verdict import SiteNow
 
-_VIEW_ITEM, _VIEW_CATEGORY, _SEARCH = int(ClickKind.VIEW_ITEM), int(ClickKind.VIEW_CATEGORY), int(ClickKind.SEARCH)
-_FAVOURING = frozenset(map(int, (ClickKind.ADD_TO_WISHLIST, ClickKind.LIKE)))
-_ADD, _REMOVE, _CHECKOUT = map(int, (CartOp.ADD, CartOp.REMOVE, CartOp.CHECKOUT))
-_PURCHASE, _SENT = int(OrderNews.PURCHASE), int(Report.SENT)
-_CANCELLED, _UNTOLD, _WITHIN = int(OrderState.CANCELLED), int(OrderState.UNTOLD), int(OrderState.WITHIN)
-_NOT_COUNTED = _CANCELLED | int(OrderState.RENEWAL)
+_VIEW_ITEM: Final = int(ClickKind.VIEW_ITEM)
+_VIEW_CATEGORY: Final = int(ClickKind.VIEW_CATEGORY)
+_SEARCH: Final = int(ClickKind.SEARCH)
+_FAVOURING: Final = frozenset(map(int, (ClickKind.ADD_TO_WISHLIST, ClickKind.LIKE)))
+_ADD: Final = int(CartOp.ADD)
+_REMOVE: Final = int(CartOp.REMOVE)
+_CHECKOUT: Final = int(CartOp.CHECKOUT)
+_PURCHASE: Final = int(OrderNews.PURCHASE)
+_SENT: Final = int(Report.SENT)
+_CANCELLED: Final = int(OrderState.CANCELLED)
+_UNTOLD: Final = int(OrderState.UNTOLD)
+_WITHIN: Final = int(OrderState.WITHIN)
+_NOT_COUNTED: Final = _CANCELLED | int(OrderState.RENEWAL)
 
-UNASKED = "unasked"
+UNASKED: Final = "unasked"
 """A prediction that was not kept, because as many as may be wait for their labels already."""
 
-_LABELS_BY = 30 * MINUTE
+_LABELS_BY: Final = 30 * MINUTE
 """A cart's bins are so short at first that waking a person for each would cost more than the label is worth."""
 
-_NOTHING = Heads()
+_NOTHING: Final = Heads()
 
 
 def take(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> None:

@@ -5,7 +5,7 @@ Each handler changes the customer in place, and returns the reason for which the
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log.rows import (
@@ -31,18 +31,18 @@ from pipeline.state.customer import MAX_CHANNELS, MAX_WISHES, Customer, Grant, G
 from pipeline.state.orders import Orders
 from pipeline.triggers.verdict import SiteNow
 
-DUPLICATE = "duplicate"
-TOO_LATE = "too_late"
-NO_CONSENT = "no_consent"
-NO_RATE = "no_rate"
+DUPLICATE: Final = "duplicate"
+TOO_LATE: Final = "too_late"
+NO_CONSENT: Final = "no_consent"
+NO_RATE: Final = "no_rate"
 """An order or a product in a currency that the policy has no rate for: it counts, its money does not."""
 
-KNOWN_ORDER = "known_order"
+KNOWN_ORDER: Final = "known_order"
 """News of an order that is known: the profile takes it, the cart was closed before."""
 
-_COLLECT = Purpose.COLLECT
-_PROFILE = Purpose.PROFILE
-_CONSENT = Basis.CONSENT.value
+_COLLECT: Final = Purpose.COLLECT
+_PROFILE: Final = Purpose.PROFILE
+_CONSENT: Final = Basis.CONSENT.value
 
 
 def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str | None:
@@ -71,10 +71,10 @@ def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str 
     return None
 
 
-_ADD_TO_WISHLIST, _VIEW_CATEGORY, _SEARCH = map(
-    int, (ClickKind.ADD_TO_WISHLIST, ClickKind.VIEW_CATEGORY, ClickKind.SEARCH)
-)
-_WEIGHTS: dict[int, int] = {
+_ADD_TO_WISHLIST: Final = int(ClickKind.ADD_TO_WISHLIST)
+_VIEW_CATEGORY: Final = int(ClickKind.VIEW_CATEGORY)
+_SEARCH: Final = int(ClickKind.SEARCH)
+_WEIGHTS: Final[dict[int, int]] = {
     ClickKind.VIEW_ITEM: tastes.VIEWED,
     ClickKind.VIEW_CATEGORY: tastes.VIEWED,
     ClickKind.SEARCH: tastes.VIEWED,
@@ -162,7 +162,7 @@ def _message(customer: Customer, _person: str, event: MessageRow, site: SiteNow)
     return None
 
 
-HANDLERS: dict[type, Callable[[Customer, str, Any, SiteNow], str | None]] = {
+HANDLERS: Final[dict[type, Callable[[Customer, str, Any, SiteNow], str | None]]] = {
     Click: _click,
     CartRow: _cart,
     OrderRow: _order,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.config.namespace import DECISIONS, trigger_topic
 from pipeline.engine.batch import Headers, Output
@@ -22,7 +22,7 @@ from pipeline.triggers.contract import (
 )
 from pipeline.triggers.verdict import SiteNow, Verdict
 
-MAX_OUTPUT_BYTES = 256 * 1024
+MAX_OUTPUT_BYTES: Final = 256 * 1024
 
 
 class Origin(NamedTuple):
@@ -80,9 +80,9 @@ def write(
     return [Output(_TOPICS[kind], key, encode(trigger), sent, *marks), decided]
 
 
-_WIN_BACK = Kind.WIN_BACK
-_SENT = frozenset({Outcome.EMITTED, Outcome.CANCELLED})
-_CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
+_WIN_BACK: Final = Kind.WIN_BACK
+_SENT: Final = frozenset({Outcome.EMITTED, Outcome.CANCELLED})
+_CONTENT_TYPE: Final = ("content-type", b"application/cloudevents+json")
 
 
 @lru_cache(maxsize=4096)
@@ -90,7 +90,7 @@ def _headers(site: str, kind: Kind, mode: str) -> tuple[tuple[str, bytes], ...]:
     return ("site", site.encode()), ("kind", kind.encode()), ("mode", mode.encode())
 
 
-_TOPICS = {kind: trigger_topic(kind.value) for kind in Kind}
+_TOPICS: Final = {kind: trigger_topic(kind.value) for kind in Kind}
 
 
 @lru_cache(maxsize=64)
@@ -98,7 +98,7 @@ def _type(kind: Kind, outcome: Outcome) -> str:
     return f"{kind.value}.{outcome.value}.v1"
 
 
-_LETTER = {
+_LETTER: Final = {
     Outcome.EMITTED: "e",
     Outcome.CANCELLED: "c",
     Outcome.SUPPRESSED: "s",
@@ -171,7 +171,7 @@ def rfc3339(millis: int) -> str:
     return _second(millis // 1000) + _FRACTIONS[millis % 1000]
 
 
-_FRACTIONS = tuple(f".{millis:03d}Z" for millis in range(1000))
+_FRACTIONS: Final = tuple(f".{millis:03d}Z" for millis in range(1000))
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ it lies in the processor's cache. Between frames customers are kept as bytes: de
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from msgspec import json, msgpack
 
@@ -59,10 +60,12 @@ from pipeline.state.partition import (
 from pipeline.triggers.contract import ENGINE_VERSION, Kind
 from pipeline.triggers.verdict import SiteNow, Suggest, Verdict, no_suggestions
 
-MAX_KNOWN_PRODUCTS = 20_000
+MAX_KNOWN_PRODUCTS: Final = 20_000
 """Products of a site kept decoded in memory."""
 
-_BOUNDED, _EVENT, _LINE = 48 * 1024, 2 * 1024, 4 * 1024
+_BOUNDED: Final = 48 * 1024
+_EVENT: Final = 2 * 1024
+_LINE: Final = 4 * 1024
 """Bytes that a customer takes at most beside the cart, and that an event and a line of it add to the cart at most: what
 is far from too large need not be encoded at each change to be sure of it."""
 

@@ -7,6 +7,7 @@ the prediction is dropped, and only a touch starts anew.
 """
 
 from enum import Enum
+from typing import Final
 
 from msgspec.structs import replace
 from xxhash import xxh32_intdigest
@@ -18,25 +19,26 @@ from pipeline.heads.labelled import Labelled
 from pipeline.scoring.features import Input, Inputs, Prior, Shrunk, Spec
 from pipeline.scoring.hazard import CART_EDGES, DAY, HOUR, MINUTE
 
-VISIT_GAP = 30 * MINUTE
+VISIT_GAP: Final = 30 * MINUTE
 """Milliseconds of silence after which the next event begins another visit."""
 
-MAX_WAITING = 16
+MAX_WAITING: Final = 16
 """Labels of a person that the clock has not made known. What comes while there are so many is not predicted."""
 
-LEAST_CHANCE = 0.02
+LEAST_CHANCE: Final = 0.02
 """Floor of the chance that a cart was left alone: no example weighs more than fifty."""
 
-SOONEST, LATEST = 15 * MINUTE, 24 * HOUR
+SOONEST: Final = 15 * MINUTE
+LATEST: Final = 24 * HOUR
 """Silence, in milliseconds, before which nothing is said, and at which it is in any case."""
 
-THETA = 0.02
+THETA: Final = 0.02
 """Chance of an untouched order within a day, at which waiting for it is no longer worth it."""
 
-ENOUGH_LABELS = 2_000
+ENOUGH_LABELS: Final = 2_000
 """Labels under which the chances are not relied upon: with an order in 1 to 3 % of the bins, some 20 to 60 orders."""
 
-SPEC = Spec(
+SPEC: Final = Spec(
     "cart",
     2,
     (
@@ -68,7 +70,7 @@ SPEC = Spec(
 )
 
 
-MOBILE = frozenset({"mobile", "tablet"})
+MOBILE: Final = frozenset({"mobile", "tablet"})
 """Devices that are one."""
 
 

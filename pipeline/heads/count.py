@@ -8,6 +8,7 @@ the next order.
 
 from collections.abc import Sequence
 from math import exp
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -21,18 +22,18 @@ from pipeline.scoring.features import Input, Inputs, Prior, Ratio, Shop, Shrunk,
 from pipeline.scoring.hazard import DAY
 from pipeline.scoring.scorer import Scorer
 
-LONGEST_SILENCE = 730
+LONGEST_SILENCE: Final = 730
 """After a silence of so many days no further window begins."""
 
-MAX_STARTS = 32
+MAX_STARTS: Final = 32
 """Moments of a customer at which windows began that still wait; there are more than one a horizon only while the clock
 is behind the orders. The oldest go first, and their windows are not learned."""
 
-WITHIN = 90 * DAY
+WITHIN: Final = 90 * DAY
 """For which the count is told beside a win-back; one of HORIZONS."""
 
 
-SPEC = Spec(
+SPEC: Final = Spec(
     "count",
     1,
     (
@@ -54,11 +55,11 @@ SPEC = Spec(
     priors=(Prior("gap", "gap", 60.0), Prior("value", "value", 5_000.0)),
 )
 
-WORTH = 3.0
+WORTH: Final = 3.0
 """Purchase days that the shop's mean counts for in what a customer spends a day."""
 
 
-_FARTHEST = 12.0
+_FARTHEST: Final = 12.0
 
 
 def inputs(facts: Facts, silence: int, horizon: int) -> Inputs:
@@ -209,4 +210,4 @@ def _moment(start: Start) -> int:
     return start.second
 
 
-_NO_COUNTS = (NONE,) * len(HORIZONS)
+_NO_COUNTS: Final = (NONE,) * len(HORIZONS)

@@ -5,6 +5,8 @@ kept, with its exact inputs, until the session's end + GAP: then it is known whe
 the question: nothing is kept after it. Sets of items and categories are sketches, one bit of a hash each.
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 from xxhash import xxh32_intdigest
 
@@ -15,22 +17,24 @@ from pipeline.heads.intent_memory import Session as Session
 from pipeline.heads.labelled import Labelled
 from pipeline.scoring.features import Input, Inputs, Prior, Shrunk, Spec
 
-GAP = 30 * 60_000
+GAP: Final = 30 * 60_000
 """Milliseconds of silence that end a session."""
 
-KEPT_AFTER = (2, 5, 10)
+KEPT_AFTER: Final = (2, 5, 10)
 """Meaningful events of a session after which its prediction is kept: all others have no label and are not learned."""
 
-MAX_PENDING = 12
+MAX_PENDING: Final = 12
 """Predictions kept at once: four sessions, of which the clock of the log has not yet passed the ends."""
 
-_FULL = 24
+_FULL: Final = 24
 """Of the 32 bits of a sketch; one of many sessions that is fuller says nothing, and starts anew."""
 
-_MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
+_MINUTE: Final = 60_000
+_HOUR: Final = 3_600_000
+_DAY: Final = 86_400_000
 
 
-_NEW = Session()
+_NEW: Final = Session()
 
 
 def viewed(memory: Memory, at: int, item: str, category: str = "") -> Memory:
@@ -237,7 +241,7 @@ def _due(memory: Memory) -> tuple[Pending, ...]:
     return tuple([one if one.due else replace(one, due=end, label=bought) for one in memory.pending])
 
 
-SPEC = Spec(
+SPEC: Final = Spec(
     head="intent",
     version=1,
     inputs=(

@@ -7,6 +7,7 @@ wait for their bins to end.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -17,19 +18,19 @@ from pipeline.heads.reorder_memory import Prediction
 from pipeline.scoring.features import Input, Inputs, Prior, Ratio, Shrunk, Spec
 from pipeline.scoring.hazard import DAY, REORDER_EDGES, due_after, survival
 
-MAX_PENDING = 8
+MAX_PENDING: Final = 8
 """Predictions of a customer that wait; a purchase that finds so many is not predicted, whatever comes of it."""
 
-BINS = len(REORDER_EDGES)
+BINS: Final = len(REORDER_EDGES)
 
-ENOUGH_LABELS = 2_000
+ENOUGH_LABELS: Final = 2_000
 """Labels under which the due date is not relied upon."""
 
-_BEGINS = (0, *REORDER_EDGES[:-1])
-_FAR = 3_650 * DAY
+_BEGINS: Final = (0, *REORDER_EDGES[:-1])
+_FAR: Final = 3_650 * DAY
 
 
-SPEC = Spec(
+SPEC: Final = Spec(
     "reorder",
     1,
     (
@@ -60,7 +61,9 @@ SPEC = Spec(
 )
 
 
-PRIOR = tuple(1 - 0.5 ** ((edge - begin) / (180 * DAY)) for begin, edge in zip(_BEGINS, REORDER_EDGES, strict=True))
+PRIOR: Final = tuple(
+    1 - 0.5 ** ((edge - begin) / (180 * DAY)) for begin, edge in zip(_BEGINS, REORDER_EDGES, strict=True)
+)
 """Hazards that are believed before there is a snapshot: half of all customers are back within 180 days."""
 
 
@@ -190,10 +193,10 @@ def silence_of(memory: Memory, at: int) -> int:
     return max(at - memory.day_end, 0)
 
 
-GONE = 90 * DAY
+GONE: Final = 90 * DAY
 """Who is less likely than not to order within this time is taken for lost, milliseconds."""
 
-_EVEN = 0.5
+_EVEN: Final = 0.5
 
 
 def within(hazards: Sequence[float], silence: int, horizon: int) -> float:
@@ -221,7 +224,7 @@ def lost(memory: Memory, hazards: Sequence[float], at: int) -> int | None:
     return memory.day_end + next((one for one in looks if within(hazards, one, GONE) < _EVEN), looks[-1])
 
 
-_EDGES = (*REORDER_EDGES, _FAR)
+_EDGES: Final = (*REORDER_EDGES, _FAR)
 
 
 def _lengthened(hazards: Sequence[float]) -> tuple[float, ...]:

@@ -1,10 +1,13 @@
 """A page's consent mode packed into one integer: two bits a signal, 0 unknown, 1 granted, 2 denied."""
 
 from collections.abc import Iterator
+from typing import Final
 
-UNKNOWN, GRANTED, DENIED = 0, 1, 2
+UNKNOWN: Final = 0
+GRANTED: Final = 1
+DENIED: Final = 2
 
-SIGNALS = ("analytics_storage", "personalization_storage", "ad_storage", "ad_user_data", "ad_personalization")
+SIGNALS: Final = ("analytics_storage", "personalization_storage", "ad_storage", "ad_user_data", "ad_personalization")
 """Their places are stored: only ever append."""
 
 

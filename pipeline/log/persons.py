@@ -1,8 +1,9 @@
 """Person keys: `site|c|customer_id` or `site|a|anonymous_id`, and the partition that a key belongs to."""
 
+from typing import Final
 from zlib import crc32
 
-_ESCAPES = str.maketrans({c: f"%{ord(c):02X}" for c in [*map(chr, range(32)), "|", "%", "\x7f"]})
+_ESCAPES: Final = str.maketrans({c: f"%{ord(c):02X}" for c in [*map(chr, range(32)), "|", "%", "\x7f"]})
 
 
 def escape(part: str) -> str:

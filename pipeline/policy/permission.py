@@ -5,13 +5,14 @@ are kept beside the one that ruled before. Of words of one moment that about the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from pipeline.config.policy import PermissionPolicy
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log import consent
 from pipeline.state.customer import MAX_WORDS, Grant, Grants
 
-_CONSENT_MODE = {
+_CONSENT_MODE: Final = {
     "analytics_storage": (Purpose.COLLECT, Purpose.PROFILE),
     "personalization_storage": (Purpose.ONSITE_PERSONALIZATION,),
     "ad_user_data": (Purpose.ADS_AUDIENCE,),

@@ -1,14 +1,15 @@
 """The funnel: how far a person has come, and when that lapses through time alone."""
 
 from enum import IntEnum
+from typing import Final
 
 from pipeline.config.durations import DAY
 from pipeline.state.customer import NEVER, Customer
 from pipeline.state.orders import OrderState
 
-CUSTOMER_FOR = 365 * DAY
-DECIDING_FOR = 7 * DAY
-CONSIDERING_FOR = 30 * DAY
+CUSTOMER_FOR: Final = 365 * DAY
+DECIDING_FOR: Final = 7 * DAY
+CONSIDERING_FOR: Final = 30 * DAY
 
 
 class Stage(IntEnum):
@@ -20,8 +21,11 @@ class Stage(IntEnum):
     CUSTOMER = 4
 
 
-_AWARENESS, _CONSIDERATION, _DECISION, _CUSTOMER = Stage
-_CANCELLED = int(OrderState.CANCELLED)
+_AWARENESS: Final = Stage.AWARENESS
+_CONSIDERATION: Final = Stage.CONSIDERATION
+_DECISION: Final = Stage.DECISION
+_CUSTOMER: Final = Stage.CUSTOMER
+_CANCELLED: Final = int(OrderState.CANCELLED)
 
 
 def stage_at(customer: Customer, at: int, *, filled: bool) -> tuple[Stage, int]:

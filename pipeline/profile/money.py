@@ -1,8 +1,10 @@
 """Money in a site's base currency."""
 
+from typing import Final
+
 from pipeline.config.policy import SitePolicy
 
-MOST = 10**15
+MOST: Final = 10**15
 """An amount counts for no more, minor units: sums of amounts are stored in 64 bits, and rates have no near limit."""
 
 

@@ -8,7 +8,7 @@ happened later, as long as the clock had not passed it when it was read.
 """
 
 from bisect import bisect_right
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -27,17 +27,19 @@ from pipeline.state.orders import (
     OrderState,
 )
 
-DUPLICATE = "duplicate"
-TOO_LATE = "too_late"
-UNKNOWN_ORDER = "unknown_order"
+DUPLICATE: Final = "duplicate"
+TOO_LATE: Final = "too_late"
+UNKNOWN_ORDER: Final = "unknown_order"
 
-EARLY_REFUND_WAITS = 7 * DAY
-MAX_REFUNDS = 16
+EARLY_REFUND_WAITS: Final = 7 * DAY
+MAX_REFUNDS: Final = 16
 
-_RENEWAL, _CANCELLED, _RETURNING = int(OrderState.RENEWAL), int(OrderState.CANCELLED), int(OrderState.RETURNING)
-_NOT_COUNTED = _CANCELLED | _RENEWAL  # plain: an operation on a flag takes forty times as long
-_MARK_BYTES = 5
-_BITS: dict[int, int] = {
+_RENEWAL: Final = int(OrderState.RENEWAL)
+_CANCELLED: Final = int(OrderState.CANCELLED)
+_RETURNING: Final = int(OrderState.RETURNING)
+_NOT_COUNTED: Final = _CANCELLED | _RENEWAL  # plain: an operation on a flag takes forty times as long
+_MARK_BYTES: Final = 5
+_BITS: Final[dict[int, int]] = {
     OrderNews.CANCELLED: _CANCELLED,
     OrderNews.SHIPPED: int(OrderState.SHIPPED),
     OrderNews.DELIVERED: int(OrderState.DELIVERED),

@@ -6,38 +6,43 @@ integers, so that every machine comes to the same bits. All scores are on one sc
 
 from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Final
 
 from pipeline.state.recent import digest
 from pipeline.state.tastes import Tastes
 
-UNIT = 64
+UNIT: Final = 64
 """Score of a touch of weight 1 at the landmark."""
 
-VIEWED, WISHED, CARTED, BOUGHT = 1, 3, 4, 6
+VIEWED: Final = 1
+WISHED: Final = 3
+CARTED: Final = 4
+BOUGHT: Final = 6
 """Weights of what a person does with a product."""
 
-MAX_NAMES = 6
-MAX_ITEMS = 16
-LATEST = 9
+MAX_NAMES: Final = 6
+MAX_ITEMS: Final = 16
+LATEST: Final = 9
 """So many items that were touched last stay whatever they score, or favourites would hide what is looked at now."""
-MAX_BOUGHT = 8
-HELD, BEATEN = 11, 10
+MAX_BOUGHT: Final = 8
+HELD: Final = 11
+BEATEN: Final = 10
 """Who holds a place keeps it up to this ratio of scores, or small changes would swing it."""
 
-_FINE = 64
-_POWERS = tuple(round(2 ** (i / _FINE) * 65_536) for i in range(_FINE))
+_FINE: Final = 64
+_POWERS: Final = tuple(round(2 ** (i / _FINE) * 65_536) for i in range(_FINE))
 """2^(i/64), 16 binary digits after the point."""
 
-_FAR = 8
+_FAR: Final = 8
 """Half-lives after which the landmark follows."""
 
-_DEAREST = 64
-_SHELVES = tuple(map(str, range(_DEAREST + 1)))
+_DEAREST: Final = 64
+_SHELVES: Final = tuple(map(str, range(_DEAREST + 1)))
 
-_MARK = 5
+_MARK: Final = 5
 """Bytes of a digest."""
 
-_SHIFT = 63
+_SHIFT: Final = 63
 """What is shifted so far comes to nothing."""
 
 

@@ -4,13 +4,16 @@ Singer and Willett, Journal of Educational Statistics 18 (1993). Within a bin th
 """
 
 from collections.abc import Sequence
+from typing import Final
 
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+MINUTE: Final = 60_000
+HOUR: Final = 3_600_000
+DAY: Final = 86_400_000
 
-CART_EDGES = (MINUTE, 3 * MINUTE, 7 * MINUTE, 15 * MINUTE, 30 * MINUTE, 2 * HOUR, 6 * HOUR, 24 * HOUR, 72 * HOUR)
+CART_EDGES: Final = (MINUTE, 3 * MINUTE, 7 * MINUTE, 15 * MINUTE, 30 * MINUTE, 2 * HOUR, 6 * HOUR, 24 * HOUR, 72 * HOUR)
 """Ends of the bins of a cart's silence, milliseconds; the first begins at 0."""
 
-REORDER_EDGES = tuple(days * DAY for days in (1, 3, 7, 14, 21, 30, 45, 60, 90, 180, 365))
+REORDER_EDGES: Final = tuple(days * DAY for days in (1, 3, 7, 14, 21, 30, 45, 60, 90, 180, 365))
 """Ends of the bins of the silence after an order, milliseconds."""
 
 

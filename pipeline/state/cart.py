@@ -5,15 +5,19 @@ order, until the log's clock has passed it, and is then applied to `lines` for g
 a frame nor the order in which sources are read changes what is decided.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
-MAX_LINES = 50
-MAX_PENDING = 64
+MAX_LINES: Final = 50
+MAX_PENDING: Final = 64
 
-CART_CHANGE, PURCHASE = 0, 1
+CART_CHANGE: Final = 0
+PURCHASE: Final = 1
 """Ranks: at one moment the cart changes first, then the order closes it."""
 
-PURCHASE_CLOSE, PURCHASE_KEEP = 101, 102
+PURCHASE_CLOSE: Final = 101
+PURCHASE_KEEP: Final = 102
 """Ops of a pending purchase, beside those of `pipeline.log.rows.CartOp`; the numbers are stored."""
 
 

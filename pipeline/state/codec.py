@@ -1,5 +1,7 @@
 """How a customer value is stored: one byte for the version of the format, then MessagePack."""
 
+from typing import Final
+
 import msgspec
 
 from pipeline.state import recent
@@ -16,7 +18,7 @@ _FORMAT_2 = 2
 """Had event ids without blocks."""
 _CLICKS, _CARTS, _ORDERS = map(Customer.__struct_fields__.index, ("clicks", "carts", "orders"))
 
-MAX_VALUE_BYTES = 128 * 1024
+MAX_VALUE_BYTES: Final = 128 * 1024
 
 
 class StateError(Exception):

@@ -5,6 +5,7 @@ The size of this value is the speed of the system: typically under 500 bytes.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -15,11 +16,11 @@ from pipeline.state.shown import Shown
 from pipeline.state.tastes import Tastes
 from pipeline.state.win_back import WinBack
 
-MAX_CHANNELS = 8
-MAX_ACTIVE = 64
-MAX_WISHES = 16
-MAX_WORDS = 8
-NEVER = 0
+MAX_CHANNELS: Final = 8
+MAX_ACTIVE: Final = 64
+MAX_WISHES: Final = 16
+MAX_WORDS: Final = 8
+NEVER: Final = 0
 
 
 class Grant(Struct, frozen=True, array_like=True, gc=False):

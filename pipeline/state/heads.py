@@ -1,5 +1,7 @@
 """What the heads remember of a person, each in a section of its own; absent for who objects to a profile."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from pipeline.heads.cart import Memory as CartMemory
@@ -7,7 +9,7 @@ from pipeline.heads.count import Memory as CountMemory
 from pipeline.heads.intent import Memory as IntentMemory
 from pipeline.heads.reorder import Memory as ReorderMemory
 
-MAX_DUE = 4
+MAX_DUE: Final = 4
 
 
 class Heads(Struct, frozen=True, array_like=True, gc=False):

@@ -1,14 +1,15 @@
 """What a person bought: the newest orders one by one, all others as sums by day and as totals."""
 
 from enum import IntFlag
+from typing import Final
 
 from msgspec import Struct
 
-MAX_ORDERS = 8
+MAX_ORDERS: Final = 8
 """Orders that may still be revised, cancelled or refunded."""
 
-MAX_EARLY = 4
-MAX_NEWS = 16
+MAX_EARLY: Final = 4
+MAX_NEWS: Final = 16
 WINDOWS = (30, 90, 365)
 """Days of the rolling sums."""
 

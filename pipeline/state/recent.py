@@ -5,22 +5,25 @@ it had been seen; so 43 bytes a block. A chance collision drops one event in 17 
 64 ids and a block more at most, or 48 hours before the newest.
 """
 
+from typing import Final
+
 from xxhash import xxh3_64_digest
 
-MAX_IDS = 64
-WINDOW = 48 * 3_600_000
+MAX_IDS: Final = 64
+WINDOW: Final = 48 * 3_600_000
 """Milliseconds. An event older than this before the newest of its topic is too late to be told from a duplicate."""
 
-VISIT_GAP = 1_800_000
+VISIT_GAP: Final = 1_800_000
 """Milliseconds without an event after which the next begins a visit."""
 
-BOT_SPAN = 10_000
+BOT_SPAN: Final = 10_000
 """64 events of one person within this many milliseconds are no human's."""
 
-_MARK, _MARKS = 5, 8
-_MARKED = _MARK * _MARKS
-_BLOCK = _MARKED + 3
-_FULL = MAX_IDS // _MARKS * _BLOCK
+_MARK: Final = 5
+_MARKS: Final = 8
+_MARKED: Final = _MARK * _MARKS
+_BLOCK: Final = _MARKED + 3
+_FULL: Final = MAX_IDS // _MARKS * _BLOCK
 
 
 def digest(identity: str) -> bytes:

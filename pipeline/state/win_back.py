@@ -1,11 +1,12 @@
 """What is remembered of winning a person back."""
 
 from enum import IntEnum
+from typing import Final
 
 from msgspec import Struct
 
-MAX_RUNS = 64
-MAX_NOTED = 8
+MAX_RUNS: Final = 64
+MAX_NOTED: Final = 8
 FIRST_DAYS = 3
 
 

@@ -1,5 +1,7 @@
 """Abandoned cart: a step after each length of silence, judged on the cart as it was when the step came due."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from pipeline.events.customer import Purpose
@@ -37,9 +39,10 @@ from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
 from pipeline.triggers.scored import cart_wait
 from pipeline.triggers.verdict import SiteNow, Verdict
 
-KIND = Kind.CART_ABANDONED
+KIND: Final = Kind.CART_ABANDONED
 
-_CHECKOUT, _PURCHASE = int(CartOp.CHECKOUT), int(OrderNews.PURCHASE)
+_CHECKOUT: Final = int(CartOp.CHECKOUT)
+_PURCHASE: Final = int(OrderNews.PURCHASE)
 
 
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:

@@ -1,6 +1,7 @@
 """What is in a cart after a change: pure arithmetic over lines, the same for settled and for expected content."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from pipeline.config.policy import SitePolicy
 from pipeline.log.rejects import RefusedError, RejectReason
@@ -17,14 +18,20 @@ from pipeline.state.cart import (
 
 Lines = tuple[CartLine, ...]
 
-SHRINKING = frozenset(map(int, (CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT)))
+Content = dict[str, CartLine]
+"""Lines by sku, in their order."""
+
+SHRINKING: Final = frozenset(map(int, (CartOp.REMOVE, CartOp.SET, CartOp.CLEAR, CartOp.SNAPSHOT)))
 """Ops that may leave a cart empty."""
 
-_ADD, _REMOVE, _SET = int(CartOp.ADD), int(CartOp.REMOVE), int(CartOp.SET)
-_CLEAR, _SNAPSHOT = int(CartOp.CLEAR), int(CartOp.SNAPSHOT)
-_FILLING = frozenset({_ADD, _SET})
-_EMPTYING = frozenset({_CLEAR, PURCHASE_CLOSE})
-_REPLACING = _EMPTYING | {_SNAPSHOT, PURCHASE_KEEP}
+_ADD: Final = int(CartOp.ADD)
+_REMOVE: Final = int(CartOp.REMOVE)
+_SET: Final = int(CartOp.SET)
+_CLEAR: Final = int(CartOp.CLEAR)
+_SNAPSHOT: Final = int(CartOp.SNAPSHOT)
+_FILLING: Final = frozenset({_ADD, _SET})
+_EMPTYING: Final = frozenset({_CLEAR, PURCHASE_CLOSE})
+_REPLACING: Final = _EMPTYING | {_SNAPSHOT, PURCHASE_KEEP}
 
 
 def priced(event: CartRow, policy: SitePolicy) -> Lines:
@@ -59,28 +66,12 @@ def _in_base(line: Line, currency: str, policy: SitePolicy) -> int:
 
 def after(lines: Lines, change: CartChange) -> Lines:
     """The lines after a change. A remove stops at nothing; a snapshot or a `set` says exactly what there is."""
-    op = change.op
-    if op == _ADD:
-        return _add(lines, change)
-    if op == _REMOVE:
-        return _remove(lines, change)
-    if op == _SET:
-        return _set(lines, change)
-    if op == _SNAPSHOT:
-        return _snapshot(lines, change)
-    if op in _EMPTYING:
-        return ()
-    if op == PURCHASE_KEEP:
-        return keep_rest(lines, change)
-    return lines
+    return tuple(_change({line.sku: line for line in lines}, change).values())
 
 
 def keep_rest(lines: Lines, purchase: CartChange) -> Lines:
     """What an order leaves where the policy keeps the rest: unbought lines, dormant until they are touched."""
-    bought = {line.sku for line in purchase.lines}
-    return tuple(
-        _copy(line, line.quantity, line, line.touched, dormant=True) for line in lines if line.sku not in bought
-    )
+    return tuple(_keep_rest({line.sku: line for line in lines}, purchase).values())
 
 
 def active(lines: Iterable[CartLine]) -> Lines:
@@ -120,12 +111,12 @@ def filled(cart: Cart | None) -> bool:
 
 def present(cart: Cart | None) -> Lines:
     """What is in a cart as the person left it: with the changes that the clock has not passed."""
-    if cart is None:
-        return ()
-    lines = cart.lines
+    if cart is None or not cart.pending:
+        return () if cart is None else cart.lines
+    content = {line.sku: line for line in cart.lines}
     for change in cart.pending:
-        lines = after(lines, change)
-    return lines
+        content = _change(content, change)
+    return tuple(content.values())
 
 
 def _left_over(cart: Cart) -> bool:
@@ -144,8 +135,34 @@ def dearest_category(lines: Iterable[CartLine]) -> str:
     return best.category if best is not None else ""
 
 
-def _add(lines: Lines, change: CartChange) -> Lines:
-    content = {line.sku: line for line in lines}
+def _change(content: Content, change: CartChange) -> Content:
+    """The content after a change, of what may be changed in place."""
+    op = change.op
+    if op == _ADD:
+        return _add(content, change)
+    if op == _REMOVE:
+        return _remove(content, change)
+    if op == _SET:
+        return _set(content, change)
+    if op == _SNAPSHOT:
+        return _snapshot(content, change)
+    if op in _EMPTYING:
+        return {}
+    if op == PURCHASE_KEEP:
+        return _keep_rest(content, change)
+    return content
+
+
+def _keep_rest(content: Content, purchase: CartChange) -> Content:
+    bought = {line.sku for line in purchase.lines}
+    return {
+        sku: _copy(line, line.quantity, line, line.touched, dormant=True)
+        for sku, line in content.items()
+        if sku not in bought
+    }
+
+
+def _add(content: Content, change: CartChange) -> Content:
     for new in change.lines:
         old = content.get(new.sku)
         if new.quantity <= 0 and old is None:
@@ -154,8 +171,7 @@ def _add(lines: Lines, change: CartChange) -> Lines:
     return _bounded(content)
 
 
-def _remove(lines: Lines, change: CartChange) -> Lines:
-    content = {line.sku: line for line in lines}
+def _remove(content: Content, change: CartChange) -> Content:
     for gone in change.lines:
         old = content.get(gone.sku)
         if old is None:
@@ -164,11 +180,10 @@ def _remove(lines: Lines, change: CartChange) -> Lines:
             content[old.sku] = _copy(old, old.quantity - gone.quantity, old, change.at, dormant=False)
         else:
             del content[old.sku]
-    return tuple(content.values())
+    return content
 
 
-def _set(lines: Lines, change: CartChange) -> Lines:
-    content = {line.sku: line for line in lines}
+def _set(content: Content, change: CartChange) -> Content:
     for new in change.lines:
         if new.quantity > 0:
             content[new.sku] = _priced(new, content.get(new.sku), new.quantity, change.at)
@@ -177,9 +192,8 @@ def _set(lines: Lines, change: CartChange) -> Lines:
     return _bounded(content)
 
 
-def _snapshot(lines: Lines, change: CartChange) -> Lines:
-    before = {line.sku: line for line in lines}
-    content: dict[str, CartLine] = {}
+def _snapshot(before: Content, change: CartChange) -> Content:
+    content: Content = {}
     for new in change.lines:
         if new.quantity <= 0:
             continue
@@ -210,9 +224,9 @@ def _copy(line: CartLine, quantity: int, price_of: CartLine, touched: int, *, do
     )
 
 
-def _bounded(content: dict[str, CartLine]) -> Lines:
+def _bounded(content: Content) -> Content:
     """At most MAX_LINES: the lines touched longest ago go first, ties by sku."""
     if len(content) > MAX_LINES:
         newest = sorted(content.values(), key=lambda line: (-line.touched, line.sku))[:MAX_LINES]
-        return tuple(line for line in content.values() if line in newest)
-    return tuple(content.values())
+        return {sku: line for sku, line in content.items() if line in newest}
+    return content

@@ -5,7 +5,7 @@ the moment that an order is read, not when the clock gets there; an emptied cart
 """
 
 from bisect import bisect_right
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -26,8 +26,8 @@ from pipeline.triggers.cart_steps import delays_of
 from pipeline.triggers.contract import Kind, Outcome, Reason
 from pipeline.triggers.verdict import SiteNow, Verdict
 
-_SNAPSHOT = int(CartOp.SNAPSHOT)
-_FILLING = frozenset({int(CartOp.ADD), int(CartOp.SET), _SNAPSHOT})
+_SNAPSHOT: Final = int(CartOp.SNAPSHOT)
+_FILLING: Final = frozenset({int(CartOp.ADD), int(CartOp.SET), _SNAPSHOT})
 
 
 class Closing(NamedTuple):

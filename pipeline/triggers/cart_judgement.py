@@ -1,5 +1,7 @@
 """Whether a due step of an abandoned cart is said: the gates, in their order; the first that closes is the reason."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from pipeline.policy.permission import channels_at, withdrawn_after
@@ -12,7 +14,7 @@ from pipeline.triggers.contract import Kind, Outcome, Reason, Timing
 from pipeline.triggers.scored import cart_said
 from pipeline.triggers.verdict import SiteNow, Verdict
 
-BOT_MEMORY = 24 * 3_600_000
+BOT_MEMORY: Final = 24 * 3_600_000
 """How long a person who clicked faster than a human is taken for a bot, milliseconds."""
 
 Step = tuple[int, int, int]

@@ -3,6 +3,8 @@
 What a person does is judged when it is read; only what comes too soon after the last trigger waits for the clock.
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from pipeline.events.customer import Channel
@@ -35,19 +37,24 @@ from pipeline.triggers.personalization_moment import (
 from pipeline.triggers.scored import intent_said
 from pipeline.triggers.verdict import SiteNow, Verdict
 
-KIND = Kind.PERSONALIZATION
+KIND: Final = Kind.PERSONALIZATION
 
-_STEP = 1
-_CHANNEL = Channel.ONSITE.value
-_NOTHING, _NOWHERE = Shown(), Standing()
-_REFUSING = pack(("denied", "denied"))
+_STEP: Final = 1
+_CHANNEL: Final = Channel.ONSITE.value
+_NOTHING: Final = Shown()
+_NOWHERE: Final = Standing()
+_REFUSING: Final = pack(("denied", "denied"))
 """Bits of a page's consent mode: it refuses a profile, or personalization."""
 
-_SEARCH, _EXIT_INTENT = int(ClickKind.SEARCH), int(ClickKind.EXIT_INTENT)
-_LOOKS = frozenset({int(ClickKind.VIEW_ITEM), int(ClickKind.ADD_TO_WISHLIST), int(ClickKind.LIKE)})
-_IDLE = frozenset(map(int, (ClickKind.PAGE_VIEW, ClickKind.VIEW_ITEM_LIST, ClickKind.VIEW_CONTENT, ClickKind.APP_OPEN)))
-_NO_CLICK = 0
-_ADD, _PURCHASE = int(CartOp.ADD), int(OrderNews.PURCHASE)
+_SEARCH: Final = int(ClickKind.SEARCH)
+_EXIT_INTENT: Final = int(ClickKind.EXIT_INTENT)
+_LOOKS: Final = frozenset({int(ClickKind.VIEW_ITEM), int(ClickKind.ADD_TO_WISHLIST), int(ClickKind.LIKE)})
+_IDLE: Final = frozenset(
+    map(int, (ClickKind.PAGE_VIEW, ClickKind.VIEW_ITEM_LIST, ClickKind.VIEW_CONTENT, ClickKind.APP_OPEN))
+)
+_NO_CLICK: Final = 0
+_ADD: Final = int(CartOp.ADD)
+_PURCHASE: Final = int(OrderNews.PURCHASE)
 
 
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:

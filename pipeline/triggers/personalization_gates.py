@@ -1,6 +1,7 @@
 """Whether anything may be shown to a person on site: the gates, in their order; the first that closes is the reason."""
 
 from enum import IntEnum
+from typing import Final
 
 from pipeline.config.policy import PermissionPolicy
 from pipeline.events.customer import Channel, Purpose
@@ -20,17 +21,17 @@ class Refusal(IntEnum):
     NO_PERMISSION = 4
 
 
-REASONS = {
+REASONS: Final = {
     Refusal.DISABLED: Reason.DISABLED,
     Refusal.NOT_LIVE: Reason.NOT_LIVE,
     Refusal.BOT: Reason.BOT,
     Refusal.NO_PERMISSION: Reason.NO_PERMISSION,
 }
 
-_NO_PERMISSION = Refusal.NO_PERMISSION
-_PURPOSE = Purpose.ONSITE_PERSONALIZATION
-_ON_CHANNEL = f"{_PURPOSE}:{Channel.ONSITE}"
-_PROFILE = Purpose.PROFILE
+_NO_PERMISSION: Final = Refusal.NO_PERMISSION
+_PURPOSE: Final = Purpose.ONSITE_PERSONALIZATION
+_ON_CHANNEL: Final = f"{_PURPOSE}:{Channel.ONSITE}"
+_PROFILE: Final = Purpose.PROFILE
 
 
 def refusal_of(customer: Customer, at: int, site: SiteNow) -> Refusal | None:

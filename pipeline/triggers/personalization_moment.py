@@ -1,6 +1,7 @@
 """Where a person stands, as live personalization sees it, and what is to be done on site."""
 
 from collections.abc import Callable
+from typing import Final
 
 from pipeline.config.durations import DAY
 from pipeline.events.customer import Channel, Purpose
@@ -17,21 +18,21 @@ from pipeline.triggers.contract import Action, Moment, Suggestion
 from pipeline.triggers.scored import BANDS, band_of
 from pipeline.triggers.verdict import SiteNow
 
-PLACES = 3
+PLACES: Final = 3
 """How many items are shown."""
 
-SEARCHES = 3
+SEARCHES: Final = 3
 """Searches in a row, with no product looked at, after which help is offered."""
 
-LOOKED_AT = 3
+LOOKED_AT: Final = 3
 """Products that an anonymous visitor has looked at before being asked to sign up."""
 
-PROMPT_AGAIN = DAY
+PROMPT_AGAIN: Final = DAY
 """Time between two prompts to one person, milliseconds."""
 
-PROMPTS = frozenset({Action.SIGNUP_PROMPT, Action.PUSH_OPTIN})
+PROMPTS: Final = frozenset({Action.SIGNUP_PROMPT, Action.PUSH_OPTIN})
 
-_STAGES = {int(stage): stage.name.lower() for stage in Stage}
+_STAGES: Final = {int(stage): stage.name.lower() for stage in Stage}
 
 
 def standing_of(customer: Customer, last: Standing, at: int, site: SiteNow) -> Standing:

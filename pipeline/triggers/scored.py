@@ -1,6 +1,6 @@
 """What the models say of a person, as triggers go by it and tell it. None of it where nothing has been learned."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 from xxhash import xxh3_64_intdigest
@@ -14,21 +14,24 @@ from pipeline.state.customer import Customer
 from pipeline.triggers.contract import Expected, Factor, Score
 from pipeline.triggers.verdict import SiteNow
 
-_PARTS = 10_000
+_PARTS: Final = 10_000
 """In which shares are drawn."""
 
-HORIZON = 30 * DAY
+HORIZON: Final = 30 * DAY
 """Within which the reorder score says how likely an order is."""
 
-LOW, MEDIUM, HIGH = 1, 2, 3
+LOW: Final = 1
+MEDIUM: Final = 2
+HIGH: Final = 3
 """Bands of intent; the numbers are stored, 0 is for no score."""
 
-BANDS = {0: "", LOW: "low", MEDIUM: "medium", HIGH: "high"}
+BANDS: Final = {0: "", LOW: "low", MEDIUM: "medium", HIGH: "high"}
 
-_MEDIUM_FROM, _HIGH_FROM = 0.75, 2.0
+_MEDIUM_FROM: Final = 0.75
+_HIGH_FROM: Final = 2.0
 """Chance of an order in this visit, over that of the shop's average visit, from which each band begins."""
 
-_MARGIN = 1.1
+_MARGIN: Final = 1.1
 """A band is left only when its edge is passed by this ratio, or small changes would swing it."""
 
 

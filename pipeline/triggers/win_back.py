@@ -1,5 +1,7 @@
 """Win-back: a customer who does not come again when he should, a visitor who never buys, and whoever falls silent."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from pipeline.config.durations import DAY
@@ -26,12 +28,12 @@ from pipeline.triggers.win_back_due import Step, next_step, worded
 from pipeline.triggers.win_back_gates import Judged, judge
 from pipeline.triggers.win_back_memory import noted, visited
 
-KIND = Kind.WIN_BACK
+KIND: Final = Kind.WIN_BACK
 
-STEP = 1
+STEP: Final = 1
 """A win-back has one step."""
 
-_FILLING = frozenset(map(int, (CartOp.ADD, CartOp.SNAPSHOT, CartOp.SET)))
+_FILLING: Final = frozenset(map(int, (CartOp.ADD, CartOp.SNAPSHOT, CartOp.SET)))
 
 
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:

@@ -4,7 +4,7 @@ Reading runs ahead of the clock, so more may be known than had happened. What is
 known future of a person, from one change of his orders to the next.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from xxhash import xxh3_64_hexdigest
 
@@ -18,9 +18,10 @@ from pipeline.state.orders import Order, Orders
 from pipeline.state.win_back import Variant, WinBack
 from pipeline.triggers.scored import learned_span
 
-_MESSAGES = str(Purpose.MARKETING_MESSAGE)
+_MESSAGES: Final = str(Purpose.MARKETING_MESSAGE)
 
-SOONEST, LATEST = 14 * DAY, 365 * DAY
+SOONEST: Final = 14 * DAY
+LATEST: Final = 365 * DAY
 """Nobody is won back sooner after the last order, or first later."""
 
 

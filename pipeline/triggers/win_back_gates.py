@@ -1,6 +1,6 @@
 """Whether a due win-back goes out: the gates, in their order; the first that closes is the reason."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.config.durations import DAY
 from pipeline.events.customer import Purpose
@@ -17,14 +17,14 @@ from pipeline.triggers.verdict import SiteNow, Verdict
 from pipeline.triggers.win_back_due import SOONEST, Step, prior_gap
 from pipeline.triggers.win_back_memory import last_visit
 
-UNDER_WAY_FOR = 60 * DAY
+UNDER_WAY_FOR: Final = 60 * DAY
 """How long after its order a parcel that was not delivered, or a return, is waited for."""
 
-SUBSCRIBED_FOR = 2, 30 * DAY
+SUBSCRIBED_FOR: Final = 2, 30 * DAY
 """A subscriber is whose last renewal is younger than so many usual gaps, each taken as at least so long."""
 
-SILENT_FOR = 365 * DAY
-GRACE = 30 * DAY
+SILENT_FOR: Final = 365 * DAY
+GRACE: Final = 30 * DAY
 """A channel is not used any more after such a silence, and so long after a win-back on it that nobody answered."""
 
 
