@@ -57,6 +57,7 @@ from pipeline.state.partition import (
     model_key,
     product_key,
 )
+from pipeline.state.recent import digest
 from pipeline.triggers.contract import ENGINE_VERSION, Kind
 from pipeline.triggers.verdict import SiteNow, Suggest, Verdict, no_suggestions
 
@@ -98,7 +99,7 @@ class PartitionEngine:
         self._sites: dict[str, SiteNow] = {}
         self._catalogues: dict[str, dict[str, ProductRow | None]] = {}
         self._held: dict[str, set[str]] = {}
-        self._policy, self._policy_version = Policy(), ""
+        self._policy, self._policy_version, self._rules = Policy(), "", 0
         if (stored := load(POLICY_KEY)) is not None:
             self._set_policy(msgpack.decode(stored, type=PolicyRow))
         self._namespace: Namespace | None = None
@@ -341,6 +342,7 @@ class PartitionEngine:
                 self._learner_of(name),
                 self._suggest,
                 self._touches.append,
+                self._rules,
             )
         return found
 
@@ -414,6 +416,7 @@ class PartitionEngine:
 
     def _set_policy(self, row: PolicyRow) -> None:
         self._policy, self._policy_version = decode_policy(row.body), row.version
+        self._rules = int.from_bytes(digest(row.version)[:2])
         for people in self._held.values():
             for person in people:
                 self._timers.set(person, self.clock.now)

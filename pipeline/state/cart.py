@@ -85,7 +85,8 @@ class Episode(Struct, frozen=True, array_like=True, gc=False):
 class Cart(Struct, frozen=True, array_like=True, gc=False):
     """`settled`: changes up to this time are in `lines`. `snapshot`: place in time of the newest settled snapshot.
 
-    `delay` and `propensity` are those of the newest settled change.
+    `delay` and `propensity` are those of the newest settled change. `rules` marks the policy by which it was worked out
+    when the clock must look at the cart (`SiteNow.rules`).
     """
 
     settled: int = 0
@@ -95,3 +96,4 @@ class Cart(Struct, frozen=True, array_like=True, gc=False):
     pending: tuple[CartChange, ...] = ()
     delay: int = 0
     propensity: int | float = 1
+    rules: int = 0

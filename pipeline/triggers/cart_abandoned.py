@@ -48,12 +48,11 @@ _PURCHASE: Final = int(OrderNews.PURCHASE)
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
     """Take activity, a change of the cart, an order, a withdrawal, or the report that a message was sent."""
     if type(event) is Click:
-        grain = grain_of(site.policy.cart)
-        _touch(customer, event.at, grain, site)
+        _touch(customer, event.at, grain_of(site.policy.cart), site)
         cart = customer.cart
-        if cart is not None and not 0 < customer.next_due <= event.at + grain:
-            soonest = cart if len(cart.pending) < 2 else replace(cart, pending=cart.pending[:1])
-            wake_by(customer, _wake(soonest, customer, site))  # a new policy may have brought steps; none is due sooner
+        if cart is not None and (cart.rules != site.rules or not customer.next_due):
+            customer.cart = replace(cart, rules=site.rules)
+            wake_by(customer, _wake(cart, customer, site))  # a new policy may have brought steps; else none is sooner
         return []
     if isinstance(event, CartRow):
         _touch(customer, event.at, grain_of(site.policy.cart), site)
@@ -126,7 +125,7 @@ def settle(customer: Customer, _person: str, site: SiteNow) -> list[Verdict]:
     if not cart.lines and not cart.pending and cart.episode is None:
         customer.cart = None
     else:
-        customer.cart = replace(cart, settled=settled)
+        customer.cart = replace(cart, settled=settled, rules=site.rules)
     return verdicts
 
 
@@ -178,15 +177,18 @@ def _touch(customer: Customer, at: int, grain: int, site: SiteNow) -> None:
 def _change(customer: Customer, person: str, change: CartChange, site: SiteNow) -> list[Verdict]:
     """Settle what the clock has passed, so that little waits, and enter the change."""
     verdicts: list[Verdict] = []
+    said = customer.cart is not None and customer.cart.rules == site.rules and not site.policy.cart.categories
     if customer.cart is not None and customer.cart.pending and customer.cart.pending[0].at <= site.clock:
         verdicts += settle(customer, person, site)
     before = () if customer.cart is None else customer.cart.pending
     verdicts += enter(customer, change, site)
     cart = customer.cart
-    if before and cart is not None and cart.pending and cart.pending[-1] is change and not site.policy.cart.categories:
+    if said and before and cart is not None and cart.pending and cart.pending[-1] is change:
         delays = delays_of(site.policy, cart)
         wake_by(customer, wake_of(change, delays, site.policy))  # for those before it, it has been said
     else:
+        if cart is not None and cart.rules != site.rules:
+            customer.cart = cart = replace(cart, rules=site.rules)
         wake_by(customer, wake(customer, site))
     if cart is not None and cart.episode is not None and cart.episode.until:
         wake_by(customer, change.at)  # it may close what waits for room

@@ -47,7 +47,7 @@ def enter(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdict
     if cart is None:
         if change.rank == CART_CHANGE and change.at <= customer.ordered:
             return verdicts  # an order that the clock has passed has closed it
-        customer.cart = Cart(pending=(change,))
+        customer.cart = Cart(pending=(change,), rules=site.rules)
         return verdicts
     if change.at <= cart.settled:
         return verdicts + _enter_late(customer, cart, change, site)
@@ -57,7 +57,7 @@ def enter(customer: Customer, change: CartChange, site: SiteNow) -> list[Verdict
     else:
         at = bisect_right([_place(waiting) for waiting in pending], _place(change))
         pending = (*pending[:at], change, *pending[at:])
-    cart = Cart(cart.settled, cart.snapshot, cart.lines, cart.episode, pending, cart.delay, cart.propensity)
+    cart = Cart(cart.settled, cart.snapshot, cart.lines, cart.episode, pending, cart.delay, cart.propensity, cart.rules)
     if cart.episode is not None and cart.episode.emitted:
         cart = _cancel_at_once(cart, change, verdicts)
     if len(cart.pending) > MAX_PENDING:
@@ -79,7 +79,7 @@ def apply(cart: Cart, change: CartChange, site: SiteNow, verdicts: list[Verdict]
     elif episode is None and _opens(lines, change):
         episode = Episode(change.id, change.at, change.at)
     timing = change if change.rank == CART_CHANGE else cart
-    return Cart(cart.settled, snapshot, lines, episode, rest, timing.delay, timing.propensity)
+    return Cart(cart.settled, snapshot, lines, episode, rest, timing.delay, timing.propensity, cart.rules)
 
 
 def _opens(lines: content.Lines, change: CartChange) -> bool:
@@ -170,7 +170,7 @@ def _enter_late(customer: Customer, cart: Cart, change: CartChange, site: SiteNo
             episode = (
                 Episode(change.id, min(touched), max(max(touched), episode.last), episode.decided) if touched else None
             )
-        customer.cart = Cart(cart.settled, cart.snapshot, lines, episode, cart.pending, cart.delay, cart.propensity)
+        customer.cart = replace(cart, lines=lines, episode=episode)
     elif (cart.snapshot is None or _place(change) > cart.snapshot) and (
         change.at > customer.ordered or cart.episode is not None
     ):

@@ -27,7 +27,7 @@ class SiteNow(Struct, frozen=True):
     `product(sku)` is None for what the catalogue never named. `admit(kind, now)` takes one of the messages that the
     policy allows a minute, False where none is left: ask last, when all else says yes. `note(reason)` counts what an
     event was not used for. In a live log a step is decided when the clock gets there; in a replay the clock jumps, and
-    a step is decided as of the moment when it was due.
+    a step is decided as of the moment when it was due. `rules` marks the policy: two bytes of a hash of its version.
 
     `models` are the snapshots to score with, by head: for one that is not there nothing has been learned yet, and rules
     hold. `learn(head, labelled)` hands over a prediction whose label is known. `name` is the site's.
@@ -48,6 +48,7 @@ class SiteNow(Struct, frozen=True):
     learn: Callable[[str, Labelled], None] = lambda _head, _labelled: None
     suggest: Suggest = no_suggestions
     touch: Callable[[Touch], None] = lambda _touch: None
+    rules: int = 0
 
 
 class Verdict(Struct, frozen=True, gc=False):
