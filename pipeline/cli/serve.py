@@ -99,5 +99,7 @@ def print_comparison(found: "Comparison") -> None:
             for name, part in (("profiles", found.profiles), ("triggers", found.triggers))
         ),
     )
+    if found.scored_before:
+        click.echo(f"{found.scored_before:,} of the equal profiles were scored by earlier snapshots: not judged.")
     for line in found.first:
         click.echo(line)

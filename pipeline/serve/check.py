@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct, field
 from xxhash import xxh3_64_hexdigest, xxh3_64_intdigest
@@ -17,8 +18,11 @@ from pipeline.kafka.clients import reader
 from pipeline.kafka.ranges import know, read_range
 from pipeline.kafka.topics import read_namespace
 from pipeline.serve.keys import TRIGGERS, partition_of_profile, profiles
+from pipeline.serve.models import models_below
 from pipeline.serve.rows import rows_of
 from pipeline.serve.view import VERSION_PLACE, View, What, open_view
+from pipeline.view.profile import decode_scores, parted
+from pipeline.view.scores import Models, Versions, versions
 
 T = TypeVar("T")
 
@@ -49,10 +53,14 @@ class Part(Struct):
 
 
 class Comparison(Struct):
-    """Counts, and the first differences in words that name nobody."""
+    """Counts, and the first differences in words that name nobody.
+
+    `scored_before` of the equal profiles have scores by earlier snapshots than the newest, which are not judged.
+    """
 
     profiles: Part = field(default_factory=Part)
     triggers: Part = field(default_factory=Part)
+    scored_before: int = 0
     first: list[str] = []
 
     @property
@@ -68,10 +76,15 @@ class Comparison(Struct):
 
 
 class _Expected(NamedTuple):
-    """A profile as it should be; `digest` is None where it was deleted."""
+    """A profile as it should be; `digest`, of all but the scores, is None where it was deleted.
+
+    `scores` is the digest of what the newest snapshots say, those of `scored_by`.
+    """
 
     version: bytes
-    digest: int | None
+    digest: int | None = None
+    scores: int = 0
+    scored_by: Versions = ()
 
 
 class _Life(NamedTuple):
@@ -103,9 +116,10 @@ async def compare(
         known: set[int] = set()
         for tp in tps[: namespace.partitions]:
             progress(f"profiles of partition {tp.partition}")
-            expected = await _profiles(consumer, namespace, tp, begins[tp], ends[tp])
+            models = await models_below(consumer, tp, ends[tp])
+            expected = await _profiles(consumer, namespace, tp, begins[tp], ends[tp], models)
             known.update(xxh3_64_intdigest(key.encode()) for key in expected)
-            await _judge_profiles(view, expected, view.position(ends[tp]).encode(), found)
+            await _judge_profiles(view, expected, view.position(ends[tp]).encode(), models, found)
         progress("the triggers")
         lives: dict[str, _Life] = {}
         for tp in tps[namespace.partitions :]:
@@ -140,18 +154,30 @@ async def _reached(namespace: Namespace, view: View, ends: Mapping[TopicPartitio
 
 
 async def _profiles(
-    consumer: AIOKafkaConsumer, namespace: Namespace, tp: TopicPartition, begin: int, end: int
+    consumer: AIOKafkaConsumer, namespace: Namespace, tp: TopicPartition, begin: int, end: int, models: Models
 ) -> dict[str, _Expected]:
     expected: dict[str, _Expected] = {}
+    known: dict[Versions, Versions] = {}  # few, of many profiles
     consumer.assign([tp])
     async for records in read_range(consumer, tp, begin, end):
-        for row in rows_of(CHANGELOG, namespace.name, namespace.epoch, records):
-            digest = None if row.what is What.DELETE else xxh3_64_intdigest(row.value)
-            expected[row.key] = _Expected(row.stamp.encode(), digest)
+        for row in rows_of(CHANGELOG, namespace.name, namespace.epoch, records, models):
+            if row.what is What.DELETE:
+                expected[row.key] = _Expected(row.stamp.encode())
+                continue
+            rest, scores = parted(row.value)
+            by = _scored_by(scores)
+            digests = xxh3_64_intdigest(rest), xxh3_64_intdigest(scores)
+            expected[row.key] = _Expected(row.stamp.encode(), *digests, known.setdefault(by, by))
     return expected
 
 
-async def _judge_profiles(view: View, expected: Mapping[str, _Expected], end: bytes, found: Comparison) -> None:
+def _scored_by(scores: bytes) -> Versions:
+    return versions(decode_scores(scores)) if scores else ()
+
+
+async def _judge_profiles(
+    view: View, expected: Mapping[str, _Expected], end: bytes, models: Models, found: Comparison
+) -> None:
     part = found.profiles
     first, last = VERSION_PLACE
     for keys in _chunks(iter(expected)):
@@ -164,11 +190,34 @@ async def _judge_profiles(view: View, expected: Mapping[str, _Expected], end: by
                 found.differ(part, Finding.MISSING, f"the profile of version {wanted.version.decode()}")
             elif value is not None and wanted.digest is None:
                 found.differ(part, Finding.UNEXPECTED, f"a profile deleted by version {wanted.version.decode()}")
-            elif value is None or xxh3_64_intdigest(value) == wanted.digest:
+            elif value is None:
                 part.equal += 1
+            elif (scored_now := _equal(value, wanted, models)) is not None:
+                part.equal += 1
+                found.scored_before += not scored_now
             else:
                 finding = Finding.OLDER if version < wanted.version else Finding.DIFFERENT
                 found.differ(part, finding, f"the profile of version {wanted.version.decode()}")
+
+
+def _equal(value: bytes, wanted: _Expected, models: Models) -> bool | None:
+    """Whether a profile that is as it should be has the newest scores; None where it is not.
+
+    It is scored when it is written: what an earlier snapshot said then stands. But nothing is said that the stored
+    customer gives no reason for, and what the newest snapshot says is that.
+    """
+    rest, scores = parted(value)
+    if xxh3_64_intdigest(rest) != wanted.digest:
+        return None
+    if xxh3_64_intdigest(scores) == wanted.scores:
+        return True
+    try:
+        by = _scored_by(scores)
+    except msgspec.MsgspecError:
+        return None
+    if by == wanted.scored_by or any(head in models for head, _ in by if head not in dict(wanted.scored_by)):
+        return None
+    return False
 
 
 async def _triggers(
@@ -180,7 +229,7 @@ async def _triggers(
     consumer.assign([tp])
     topic = tp.topic.removeprefix(f"{namespace.name}.")
     async for records in read_range(consumer, tp, begin, end):
-        for row in rows_of(topic, namespace.name, namespace.epoch, records):
+        for row in rows_of(topic, namespace.name, namespace.epoch, records, {}):
             if row.what is What.CANCELLED or row.key not in lives:
                 lives[row.key] = _Life(row.what, int(row.stamp))
 

@@ -20,9 +20,11 @@ from pipeline.kafka.clients import reader
 from pipeline.kafka.ranges import know, read_range
 from pipeline.kafka.topics import read_namespace
 from pipeline.serve.keys import parse_position, partition_of_profile, profile_key, profiles
+from pipeline.serve.models import models_below
 from pipeline.serve.rows import rows_of
 from pipeline.serve.view import BESIDE, Answer, Batch, Row, View, What, open_view
 from pipeline.state.partition import RESERVED
+from pipeline.view.scores import Models
 
 BATCH_RECORDS = 500
 
@@ -51,7 +53,7 @@ async def rebuild_view(settings: Settings, progress: Progress) -> Rebuilt:
         begins, ends = await _spans(consumer, namespace, map(trigger_topic, TRIGGER_KINDS), range(namespace.partitions))
         of_triggers = sum(ends[tp] - begins[tp] for tp in ends)
         for tp, end in ends.items():
-            async for records in _written(consumer, namespace, view, tp, begins[tp], end, found):
+            async for records in _written(consumer, namespace, view, tp, begins[tp], end, {}, found):
                 progress(done + records[-1].offset + 1 - begins[tp], of_triggers)
             done += end - begins[tp]
         everywhere = set(range(namespace.partitions))
@@ -80,8 +82,10 @@ async def _profiles(
     begins, ends = await _spans(consumer, namespace, [CHANGELOG], partitions)
     total, done = sum(ends[tp] - begins[tp] for tp in ends), 0
     seen = {tp.partition: array("q") for tp in ends}
+    models: dict[TopicPartition, Models] = {}
     for tp, end in ends.items():
-        async for records in _written(consumer, namespace, view, tp, begins[tp], end, found):
+        models[tp] = await models_below(consumer, tp, end)
+        async for records in _written(consumer, namespace, view, tp, begins[tp], end, models[tp], found):
             seen[tp.partition].extend(record.offset for record in records)
             progress(done + records[-1].offset + 1 - begins[tp], total)
         done += end - begins[tp]
@@ -89,7 +93,7 @@ async def _profiles(
     _, later = await _spans(consumer, namespace, [CHANGELOG], partitions)
     for tp, end in later.items():
         keys = gone[tp.partition]
-        async for records in _written(consumer, namespace, view, tp, ends[tp], end, found):
+        async for records in _written(consumer, namespace, view, tp, ends[tp], end, models[tp], found):
             keys -= {_key(namespace, record) for record in records if not record.key.startswith(RESERVED)}
         rows = [Row(key, What.DELETE, view.position(end)) for key in sorted(keys)]
         found.removed += sum([answer.written async for answer in _answers(view, tp, namespace, end, rows)])
@@ -113,6 +117,7 @@ async def _written(
     tp: TopicPartition,
     begin: int,
     end: int,
+    models: Models,
     found: Rebuilt,
 ) -> AsyncIterator[list[Any]]:
     """The records of a stretch, once their rows are in Redis."""
@@ -120,7 +125,7 @@ async def _written(
     consumer.assign([tp])
     async for records in read_range(consumer, tp, begin, end):
         for i in range(0, len(records), BATCH_RECORDS):  # in short turns: those who serve may share the loop
-            rows = rows_of(topic, namespace.name, namespace.epoch, records[i : i + BATCH_RECORDS])
+            rows = rows_of(topic, namespace.name, namespace.epoch, records[i : i + BATCH_RECORDS], models)
             async for answer in _answers(view, tp, namespace, end, rows):
                 found.count(answer)
         yield records

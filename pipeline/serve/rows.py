@@ -15,6 +15,7 @@ from pipeline.state.codec import StateError, decode_customer
 from pipeline.state.partition import RESERVED
 from pipeline.view.profile import encode_profile
 from pipeline.view.project import project
+from pipeline.view.scores import Models
 
 
 class _Data(Struct):
@@ -33,18 +34,18 @@ _decode_trigger = msgspec.json.Decoder(_Trigger).decode
 _BECOMES = {"emitted": What.ACTIVE, "cancelled": What.CANCELLED}
 
 
-def rows_of(topic: str, namespace: str, epoch: int, records: Iterable[Any]) -> list[Row]:
+def rows_of(topic: str, namespace: str, epoch: int, records: Iterable[Any], models: Models) -> list[Row]:
     """The rows of records of one partition, in any case the newest of each key; `topic` without the namespace.
 
-    Raises UserError where a record cannot be read by this release.
+    Profiles are scored with `models`. Raises UserError where a record cannot be read by this release.
     """
     if topic == CHANGELOG:
         newest = {record.key: record for record in records if not record.key.startswith(RESERVED)}
-        return [_profile(namespace, epoch, record) for record in newest.values()]
+        return [_profile(namespace, epoch, record, models) for record in newest.values()]
     return [row for record in records if (row := _trigger(record)) is not None]
 
 
-def _profile(namespace: str, epoch: int, record: Any) -> Row:
+def _profile(namespace: str, epoch: int, record: Any, models: Models) -> Row:
     person = record.key.decode()
     key, version = profile_key(namespace, person), position_text(epoch, record.offset + 1)
     if record.value is None:
@@ -53,7 +54,7 @@ def _profile(namespace: str, epoch: int, record: Any) -> Row:
         customer = decode_customer(record.value)
     except (StateError, msgspec.MsgspecError) as error:
         raise _unreadable(record) from error
-    return Row(key, What.PUT, version, encode_profile(project(person, customer, version)))
+    return Row(key, What.PUT, version, encode_profile(project(person, customer, version, models)))
 
 
 def _trigger(record: Any) -> Row | None:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
@@ -14,17 +14,20 @@ from pipeline.config.errors import UserError
 from pipeline.config.namespace import CHANGELOG, TRIGGER_KINDS, Namespace, trigger_topic
 from pipeline.config.settings import Settings
 from pipeline.kafka.acls import Process
-from pipeline.kafka.clients import connection, kafka_errors, stop_consumer
+from pipeline.kafka.clients import connection, kafka_errors, reader, stop_consumer
 from pipeline.kafka.counts import require_topics
 from pipeline.kafka.permissions import require
+from pipeline.kafka.ranges import know
 from pipeline.kafka.topics import CHANGELOG_DELETE_RETENTION_MS, read_namespace
 from pipeline.monitor.endpoint import exposed
 from pipeline.monitor.health import Health
 from pipeline.monitor.registry import process_registry
 from pipeline.serve.metrics import ViewMetrics
+from pipeline.serve.models import models_below, newer
 from pipeline.serve.rebuild import rebuild_profiles
 from pipeline.serve.rows import rows_of
 from pipeline.serve.view import BEGINNING, Answer, Batch, Outcome, Stand, StoppedError, View, open_view
+from pipeline.view.scores import Models
 
 logger = logging.getLogger(__name__)
 
@@ -76,17 +79,26 @@ async def run_serve(settings: Settings, stop: asyncio.Event) -> None:
                     await serve.close()
 
 
+class _Known(NamedTuple):
+    """The snapshots that a partition of the changelog has below an offset."""
+
+    models: Models
+    below: int
+
+
 @dataclass
 class _Place:
     """Where a partition stands here. `read` is its next offset, `start` the text from which on Redis has no gap.
 
     Times are epoch milliseconds: `current` as Redis keeps it, `newest` of the newest row or the last known end.
+    Of the changelog `known` are the snapshots to score with: further ones come with what is read.
     """
 
     start: str
     read: int
     current: int
     newest: int
+    known: _Known
     at_end: bool = False
 
     def lag(self) -> float:
@@ -106,6 +118,7 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._topics = {namespace.topic(topic): topic for topic in TOPICS}
         self._beaten = self._committed = 0.0
         self._rebuild: asyncio.Task[None] | None = None
+        self._search: asyncio.Task[dict[TopicPartition, _Known]] | None = None
         self._consumer = AIOKafkaConsumer(
             **connection(settings.kafka),
             group_id=serve_group(namespace),
@@ -134,9 +147,10 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
 
     async def close(self) -> None:
         """Leave. All that Redis has acknowledged stands there with its position."""
-        if self._rebuild is not None:
-            self._rebuild.cancel()
-            await asyncio.gather(self._rebuild, return_exceptions=True)
+        for task in (self._rebuild, self._search):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await stop_consumer(self._consumer)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
@@ -169,27 +183,52 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         lacking = [tp for tp in self._consumer.assignment() if tp not in self._places]
         if not lacking:
             return
+        known = await self._find_models(lacking)
+        lacking = [tp for tp in lacking if tp in known]
+        if not lacking:
+            return
         stands = await self._view.when_there(self._view.stands)
         try:
             begins = await self._consumer.beginning_offsets(lacking)
             ends = await self._consumer.end_offsets(lacking)
             for tp in lacking:
-                place = self._place(tp, stands.get(self._field(tp)), begins[tp], ends[tp])
+                place = self._place(tp, stands.get(self._field(tp)), begins[tp], ends[tp], known[tp])
                 self._consumer.seek(tp, place.read)
+                self._consumer.resume(tp)
                 self._places[tp] = place
                 self._metrics.lag(self._topics[tp.topic], tp.partition, place.lag)
         except IllegalStateError:  # a rebalance took one meanwhile; the next step looks again
             return
 
-    def _place(self, tp: TopicPartition, stand: Stand | None, begin: int, end: int) -> _Place:
+    async def _find_models(self, lacking: list[TopicPartition]) -> dict[TopicPartition, _Known]:
+        """The snapshots of some partitions. What is not found at once is searched beside the reading of the others."""
+        if self._search is None:
+            self._consumer.pause(*lacking)
+            self._search = asyncio.create_task(self._models_of(lacking))
+        await asyncio.wait([self._search], timeout=POLL_MS / 1000)
+        if not self._search.done():
+            return {}
+        found, self._search = self._search, None
+        return await found
+
+    async def _models_of(self, partitions: list[TopicPartition]) -> dict[TopicPartition, _Known]:
+        found = {tp: _Known({}, 0) for tp in partitions}
+        async with reader(self._settings) as consumer:
+            changelog = [tp for tp in partitions if self._topics[tp.topic] == CHANGELOG]
+            know(consumer, changelog)
+            for tp, end in (await consumer.end_offsets(changelog)).items():
+                found[tp] = _Known(await models_below(consumer, tp, end), end)
+        return found
+
+    def _place(self, tp: TopicPartition, stand: Stand | None, begin: int, end: int, known: _Known) -> _Place:
         now = _now()
         if stand is None:  # an empty Redis misses nothing that is gone, so all is current that is read from now on
-            return _Place(BEGINNING, begin, now, now)
+            return _Place(BEGINNING, begin, now, now, known)
         if stand.epoch < self._namespace.epoch:
-            return _Place(BEGINNING, begin, 0, now)
+            return _Place(BEGINNING, begin, 0, now, known)
         if stand.epoch == self._namespace.epoch and stand.offset <= end:
             current = stand.current if stand.offset >= begin else 0
-            return _Place(self._view.position(stand.offset), max(stand.offset, begin), current, current or now)
+            return _Place(self._view.position(stand.offset), max(stand.offset, begin), current, current or now, known)
         raise UserError(
             f"Redis at {self._view.place} has read {self._field(tp)} further than it goes: the topics were made anew, "
             "or this Redis belongs to another Kafka. Empty its database with FLUSHDB and start again"
@@ -200,9 +239,12 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         of: list[tuple[TopicPartition, _Place, int, int, int]] = []
         for tp, (place, records) in placed.items():
             topic, start = self._topics[tp.topic], place.start
+            if topic == CHANGELOG:
+                below = place.known.below
+                place.known = _Known(newer(place.known.models, (r for r in records if r.offset >= below)), below)
             for i in range(0, len(records), BATCH_RECORDS):
                 some = records[i : i + BATCH_RECORDS]
-                rows = rows_of(topic, self._namespace.name, self._namespace.epoch, some)
+                rows = rows_of(topic, self._namespace.name, self._namespace.epoch, some, place.known.models)
                 read = some[-1].offset + 1
                 end = self._view.position(read)
                 batches.append(Batch(self._field(tp), start, end, place.current, rows))

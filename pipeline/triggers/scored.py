@@ -41,7 +41,11 @@ def band_of(customer: Customer, last: int, at: int, site: SiteNow) -> int:
     if scorer is None or heads is None or heads.intent is None:
         return 0
     shop = scorer.shop(site.name)
-    chance = scorer.probability(scorer.logit(intent.inputs(heads.intent, at), shop))
+    return banded(scorer.probability(scorer.logit(intent.inputs(heads.intent, at), shop)), shop, last)
+
+
+def banded(chance: float, shop: Shop, last: int) -> int:
+    """The band of a chance of an order in this visit, where the last one told was `last`."""
     times = chance / max(shop["rate"], 1e-6)
     medium = _MEDIUM_FROM / _MARGIN if last >= MEDIUM else _MEDIUM_FROM * (_MARGIN if last == LOW else 1)
     high = _HIGH_FROM / _MARGIN if last == HIGH else _HIGH_FROM * (_MARGIN if last else 1)

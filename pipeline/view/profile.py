@@ -115,6 +115,62 @@ class Personalization(Struct, frozen=True, omit_defaults=True):
     segments: tuple[str, ...] = ()
 
 
+class IntentScore(Struct, frozen=True):
+    """How likely the visit that goes on is to end with an order."""
+
+    band: str
+    """low, medium or high, beside the shop's average visit."""
+    probability: float
+    version: int
+
+
+class CartScore(Struct, frozen=True):
+    """How likely the cart is to be ordered, untouched, before `until`."""
+
+    probability: float
+    until: datetime
+    version: int
+
+
+class ReorderScore(Struct, frozen=True, omit_defaults=True):
+    """When the next order is to be expected."""
+
+    days: int
+    """The `probability` is that of an order within so many days."""
+    probability: float
+    churn_risk: float
+    """Chance that no order comes within 90 days."""
+    version: int
+    due_at: datetime | None = None
+    """When the chance of no order falls under one half; left out where it never does."""
+
+
+class ExpectedOrders(Struct, frozen=True):
+    """On how many days an order is to be expected within `days` days, and what they are worth.
+
+    `orders` counts a day with several orders once. `value` is in minor units of the site's base currency.
+    """
+
+    days: int
+    orders: float
+    value: int
+    version: int
+
+
+class Scores(Struct, frozen=True, omit_defaults=True):
+    """What the models say of the person as of `scored_at`; `version` is that of the snapshot which said it.
+
+    A score is left out where there is no model yet, or nothing to be said: no visit goes on, no cart is there, nothing
+    was ever ordered. Of who objects to a profile there is none.
+    """
+
+    scored_at: datetime
+    intent: IntentScore | None = None
+    cart: CartScore | None = None
+    reorder: ReorderScore | None = None
+    expected: ExpectedOrders | None = None
+
+
 class Word(Struct, frozen=True, omit_defaults=True):
     """What was said about a permission. Of words about the same, the newest rules; of one moment, a refusal."""
 
@@ -167,9 +223,18 @@ class Profile(Struct, frozen=True, omit_defaults=True):
     """The words as they were said. Whether they allow a message is for the policy: a trigger has passed it."""
     consent_mode: dict[str, bool] = {}
     """What a page said last of its consent signals, where nothing newer was said otherwise."""
+    scores: Scores | None = None
 
 
 encode_profile = msgspec.json.Encoder().encode
-"""The text in Redis. `version` must stay the first field: Redis finds it by its place."""
+"""The text in Redis. `version` must stay the first field: Redis finds it by its place. `scores` must stay the last."""
 
 decode_profile = msgspec.json.Decoder(Profile).decode
+
+decode_scores = msgspec.json.Decoder(Scores).decode
+
+
+def parted(text: bytes) -> tuple[bytes, bytes]:
+    """The text of a profile without its scores, and these, empty where there are none."""
+    rest, found, scores = text.rpartition(b',"scores":')
+    return (rest + b"}", scores[:-1]) if found else (text, b"")

@@ -1,7 +1,7 @@
 """From the stored customer to the profile that readers see."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from pipeline.log.consent import signals
 from pipeline.log.persons import ids_of, site_of
@@ -28,6 +28,8 @@ from pipeline.view.profile import (
     Sum,
     Word,
 )
+from pipeline.view.scores import Models, scores
+from pipeline.view.times import moment as _at
 
 _RENEWAL, _CANCELLED, _SHIPPED, _DELIVERED, _RETURNING, _OFFLINE, *_ = map(int, OrderState)
 """As plain numbers: an operation on flags costs a microsecond."""
@@ -37,13 +39,14 @@ _VARIANTS = ("", *(variant.name.lower() for variant in Variant))
 """By their stored numbers, which count from 1."""
 
 
-def project(person: str, customer: Customer, version: str) -> Profile:
+def project(person: str, customer: Customer, version: str, models: Models) -> Profile:
     """The profile of a stored customer; `person` is the key, `version` where the changelog has it."""
     customer_id, anonymous_id = ids_of(person)
+    site = site_of(person)
     return Profile(
         version=version,
         format=FORMAT,
-        site_id=site_of(person),
+        site_id=site,
         customer_id=customer_id,
         anonymous_id=anonymous_id,
         first_seen_at=_time(customer.born),
@@ -67,6 +70,7 @@ def project(person: str, customer: Customer, version: str) -> Profile:
         personalization=_personalization(customer.shown),
         permissions=_words(customer.grants),
         consent_mode=dict(signals(customer.page_consent)),
+        scores=scores(customer, site, models),
     )
 
 
@@ -184,7 +188,3 @@ def _words(grants: Grants) -> tuple[Word, ...]:
 
 def _time(at: int) -> datetime | None:
     return _at(at) if at else None
-
-
-def _at(at: int) -> datetime:
-    return datetime.fromtimestamp(at / 1000, UTC)

@@ -15,11 +15,14 @@ from pipeline.kafka.clients import connection, reader
 from pipeline.kafka.ranges import know
 from pipeline.kafka.topics import apply
 from pipeline.log.persons import customer_key, partition_of
+from pipeline.log.rows import ModelRow
 from pipeline.schemas.examples import CANCELLED, EMITTED
+from pipeline.scoring.snapshot import Snapshot, encode_snapshot
 from pipeline.serve.run import run_serve
 from pipeline.state.codec import encode_customer
 from pipeline.state.customer import Customer
-from pipeline.triggers.contract import encode
+from pipeline.state.partition import encode, model_key
+from pipeline.triggers.contract import encode as encode_message
 
 SITE = "my-shop"
 
@@ -40,7 +43,7 @@ def trigger(identity: str, expires_in: float, *, cancelled: bool = False) -> byt
     """The message of a trigger that expires so many seconds from now."""
     message = CANCELLED if cancelled else EMITTED
     expires = rfc3339(time.time_ns() // 1_000_000 + round(expires_in * 1000))
-    return encode(replace(message, data=replace(message.data, trigger_id=identity, expires_at=expires)))
+    return encode_message(replace(message, data=replace(message.data, trigger_id=identity, expires_at=expires)))
 
 
 class Feed:
@@ -55,6 +58,12 @@ class Feed:
         """Write rows of the changelog in one transaction, which is then committed, or aborted."""
         sends = [(CHANGELOG, partition_of(key.decode(), self._settings.topics.partitions), key, v) for key, v in rows]
         await self._write(sends, commit)
+
+    async def snapshot(self, snapshot: Snapshot) -> None:
+        """Score with it from now on, in every partition."""
+        row = encode(ModelRow(snapshot.head, snapshot.version, encode_snapshot(snapshot)))
+        partitions = range(self._settings.topics.partitions)
+        await self._write([(CHANGELOG, p, model_key(snapshot.head), row) for p in partitions], commit=True)
 
     async def trigger(self, value: bytes, partition: int = 0) -> None:
         await self._write([(trigger_topic("cart_abandoned"), partition, b"key", value)], commit=True)
