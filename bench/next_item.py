@@ -94,6 +94,7 @@ def _touches(touches: int) -> Iterator[Touch]:
         else:
             item = chance.choices(items, cum_weights=weights)[0]
         name = f"sku-{item:06}"
+        new = name not in before
         before = tuple(other for other in before if other != name)[:MAX_BEFORE]
-        yield Touch(SITE, name, f"category-{item // CATEGORY}", before)
+        yield Touch(SITE, name, f"category-{item // CATEGORY}", before, new)
         before = (name, *before)

@@ -66,10 +66,11 @@ class LivePath:
         at, item, category, half_life = row.at, row.item, row.category, self._policy.taste.half_life
         visit = customer.heads.intent if customer.heads and customer.heads.intent else intent.Memory()
         if (weight := _WEIGHTS.get(row.kind)) is not None:
-            customer.tastes = touched(customer.tastes, weight, at, half_life, category, item=item)
+            known = customer.tastes
+            customer.tastes = touched(known, weight, at, half_life, category, item=item)
             visit = _VISITS[row.kind](visit, at, item, category)
             line = Line(item, 1, row.price, category, row.brand)
-            hand_over(customer, visit.session, (line,), self._site)
+            hand_over(customer, known, visit.session, (line,), self._site)
         elif row.kind is Action.BUY:
             if customer.tastes is not None:
                 customer.tastes = bought(customer.tastes, [item])

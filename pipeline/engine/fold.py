@@ -32,7 +32,7 @@ _CONSIDERATION: Final = int(Stage.CONSIDERATION)
 
 def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> Folded:
     """Fold an event into `customer`, in place. Raises RefusedError; any other exception is a fault of ours."""
-    before = customer.orders
+    known, before = customer.tastes, customer.orders
     refusal = HANDLERS[type(event)](customer, person, event, site)
     if type(event) is OrderRow and (refusal is None or refusal is KNOWN_ORDER):
         heads.correct(customer, before, event, site)
@@ -42,7 +42,7 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
     if refusal is not None:
         return refusal
     if may_profile(customer, event.at, site) and not (customer.bot and abs(event.at - customer.bot) < BOT_MEMORY):
-        heads.take(customer, person, event, site)
+        heads.take(customer, known, person, event, site)
     elif type(event) is OrderRow:
         heads.miss(customer, event)
     verdicts: list[Verdict] = []

@@ -17,6 +17,7 @@ from pipeline.state.customer import Customer, wake_by
 from pipeline.state.heads import MAX_DUE, Heads
 from pipeline.state.orders import Order, Orders, OrderState
 from pipeline.state.recent import digest
+from pipeline.state.tastes import Tastes
 from pipeline.triggers.cart_content import Lines, active, after, present, priced, worth
 from pipeline.triggers.scored import lost_by
 from pipeline.triggers.verdict import SiteNow
@@ -44,16 +45,16 @@ _LABELS_BY: Final = 30 * MINUTE
 _NOTHING: Final = Heads()
 
 
-def take(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> None:
+def take(customer: Customer, known: Tastes | None, person: str, event: PersonEvent, site: SiteNow) -> None:
     """Take an event that the profile has taken, of a person of whom a profile may be kept.
 
     What is predicted of it is scored with the models of now, and kept until its label is known. Products that it
-    touches are handed over.
+    touches are handed over; the affinities from before it, `known`, tell which are new to the person.
     """
     if type(event) is Click:
-        _click(customer, event, site)
+        _click(customer, known, event, site)
     elif isinstance(event, CartRow):
-        _cart(customer, person, event, site)
+        _cart(customer, known, person, event, site)
     elif isinstance(event, OrderRow):
         if event.news == _PURCHASE and not event.renewal:
             _order(customer, event, site)
@@ -147,7 +148,7 @@ def wake(customer: Customer) -> int:
     return min([time for time in times if time], default=0)
 
 
-def _click(customer: Customer, event: Click, site: SiteNow) -> None:
+def _click(customer: Customer, known: Tastes | None, event: Click, site: SiteNow) -> None:
     kind, at = event.kind, event.at
     heads = customer.heads or _NOTHING
     memory = heads.intent or intent.Memory()
@@ -164,20 +165,20 @@ def _click(customer: Customer, event: Click, site: SiteNow) -> None:
         return
     carts = heads.cart
     if lines and kind != _VIEW_CATEGORY and kind != _SEARCH:
-        hand_over(customer, memory.session, lines, site)
+        hand_over(customer, known, memory.session, lines, site)
     if carts is not None:
         carts = cart.viewed(carts, at, lines[0].sku if lines else "")
     memory = _asked(customer, memory, event.id, at, site)
     customer.heads = Heads(memory, carts, heads.reorder, heads.due, heads.count)
 
 
-def _cart(customer: Customer, person: str, event: CartRow, site: SiteNow) -> None:
+def _cart(customer: Customer, known: Tastes | None, person: str, event: CartRow, site: SiteNow) -> None:
     at, op = event.at, event.op
     heads = customer.heads or _NOTHING
     memory, carts = heads.intent or intent.Memory(), heads.cart or _first_cart(customer)
     if op == _ADD and event.lines:
         memory = intent.carted(memory, at, event.lines[0].sku, event.lines[0].category)
-        hand_over(customer, memory.session, event.lines, site)
+        hand_over(customer, known, memory.session, event.lines, site)
     elif op == _CHECKOUT:
         memory = intent.checked_out(memory, at)
     else:

@@ -3,16 +3,21 @@
 from pipeline.heads.intent import Session, knows
 from pipeline.log.rows import Line
 from pipeline.next_item.touch import MAX_BEFORE, Touch
+from pipeline.profile.tastes import bought_lately
 from pipeline.state.customer import Customer
+from pipeline.state.tastes import Tastes
 from pipeline.triggers.verdict import SiteNow
 
 
-def hand_over(customer: Customer, session: Session | None, lines: tuple[Line, ...], site: SiteNow) -> None:
-    """Hand over a touch of each product of an event that profile and session have taken.
+def hand_over(
+    customer: Customer, known: Tastes | None, session: Session | None, lines: tuple[Line, ...], site: SiteNow
+) -> None:
+    """Hand over a touch of each product of an event that profile and session have taken; `known` is from before it.
 
     Those touched before it in the visit are the last of the affinities, which are in the order of the last touch: as
     many as the session counts, and on down to the first that it does not know: it may count two as one. What was bought
-    since is not among them any more.
+    since is not among them any more. Of two products of one event the later stands after the earlier, so that a visit
+    pairs them once.
     """
     tastes = customer.tastes
     reach = 0 if tastes is None or session is None else session.items.bit_count() + len(lines) - 1
@@ -25,6 +30,8 @@ def hand_over(customer: Customer, session: Session | None, lines: tuple[Line, ..
             names = ()
         elif reach > MAX_BEFORE:
             reach = MAX_BEFORE + 1
+    if len(lines) > 1:
+        lines = tuple({line.sku: line for line in lines}.values())
     for line in lines:
         item, category = line.sku, line.category
         if not category and (product := site.product(item)) is not None:
@@ -34,5 +41,12 @@ def hand_over(customer: Customer, session: Session | None, lines: tuple[Line, ..
         elif names[-1] == item:  # as of one product, not touched long ago
             before = names[-2 : -1 - reach : -1]
         else:
-            before = tuple([name for name in names[: -1 - reach : -1] if name != item])[:MAX_BEFORE]
-        site.touch(Touch(site.name, item, category, before))
+            latest = names[: -1 - reach : -1]
+            before = (latest[latest.index(item) + 1 :] if item in latest else latest)[:MAX_BEFORE]
+        new = tastes is not None and item in tastes.items and (known is None or _is_new(item, known))
+        site.touch(Touch(site.name, item, category, before, new))
+
+
+def _is_new(item: str, known: Tastes) -> bool:
+    """Whether a person with these affinities has touched an item never, as far as they go."""
+    return item not in known.items and not (known.bought and bought_lately(known)(item))

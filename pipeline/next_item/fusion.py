@@ -3,8 +3,9 @@
 A suggestion scores the sum of weight / (RANK_OFFSET + rank) over the lists that rank it ("Reciprocal rank fusion",
 Cormack, Clarke and Büttcher, 2009). Nothing is learned in the fusion. What follows each of the last items is ranked in
 its row; the later it was touched the more the row counts. What is popular stands in for what is not known of an item:
-the more touches the item of now has, the less it counts. All numbers are integers, and of equals the one met first
-leads: so the same rows give the same suggestions on every machine.
+the more touches the item of now has, the less it counts. What too few people have seen together moves a person's own
+items among each other, and names none that the person does not know. All numbers are integers, and of equals the one
+met first leads: so the same rows give the same suggestions on every machine.
 """
 
 from collections.abc import Callable
@@ -96,6 +97,8 @@ def suggest(rows: Rows, site: str, recent: dict[str, int], k: int, may: May) -> 
     for fall, _, row in heard.rows:
         for name, pull in row.pulls.items():
             scores[name] = get(name, 0) + fall * pull
+        for name in row.untold.keys() & heard.own.keys():
+            scores[name] += fall * row.untold[name]
     for _, _, weight, ranks in heard.popular:
         for name, pull in ranks.items():
             scores[name] = get(name, 0) + (weight * pull >> 10)
@@ -105,7 +108,7 @@ def suggest(rows: Rows, site: str, recent: dict[str, int], k: int, may: May) -> 
         if len(found) >= k:
             break
         if name != now and may(name):
-            found.append(Suggestion(name, scores[name], _reasons(heard, name)))
+            found.append(Suggestion(name, scores[name], _reasons(heard, name, scores[name])))
     return tuple(found)
 
 
@@ -130,11 +133,14 @@ def _heard(rows: Rows, site: str, recent: dict[str, int]) -> _Heard:
     return _Heard(own, of_items, popular)
 
 
-def _reasons(heard: _Heard, item: str) -> tuple[Reason, ...]:
-    """Why an item is suggested. What was seen together is said of the item with which it was seen most."""
+def _reasons(heard: _Heard, item: str, score: int) -> tuple[Reason, ...]:
+    """Why an item is suggested. What was seen together is said of the item with which it was seen most.
+
+    Of a person's own item it says no more than that: what others did with it has only moved it.
+    """
+    if item in heard.own:
+        return (Reason(_OWN_ITEM, score),)
     found: list[Reason] = []
-    if (part := heard.own.get(item)) is not None:
-        found.append(Reason(_OWN_ITEM, part))
     near, alike, nearest, of = 0, 0, 0, ""
     for fall, name, row in heard.rows:
         if (pull := row.pulls.get(item)) is not None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-FORMAT = 1
+FORMAT = 2
 """Stored in the first byte of a value. A change of the layout or of what a number means takes the next number."""
 
 
@@ -38,30 +38,36 @@ class ItemLists(Struct, frozen=True, array_like=True, gc=False):
     """What a query reads of an item: its category, its touches, and what follows it best, the best first.
 
     `pulls` says how well. Each is a sum of two: `alike` says, in their order, what of it comes of visits alike; the
-    rest comes of what was seen near the item.
+    rest comes of what was seen near the item. `untold` has the pulls of what too few people saw with it: only of what
+    somebody knows anyway it says which comes first.
     """
 
     category: str
     touches: int
     pulls: dict[str, int]
     alike: list[int]
+    untold: dict[str, int]
 
 
 class ItemRow(ItemLists, frozen=True, array_like=True, gc=False):
     """All that is known of an item. The lists that a query reads stand first, so that it need not read the rest.
 
-    `number` counts the changes of all tables up to the last one of this row. `more` are the other items that were seen
-    with it. `near` says, of those of `pulls` and then of `more`, how near they were seen to it; `visits` how often.
+    `number` counts the changes of all tables up to the last one of this row. `people` says how many it was new to,
+    counted no further than has to be known. `more` are the other items that were seen with it. Of those of `pulls`,
+    `untold` and `more`, in this order, `near` says how near they were seen to it, `visits` how often, and `people_of`
+    by how many people, counted as `people` is.
     """
 
     number: int
+    people: int
     more: list[str]
     near: list[int]
     visits: list[int]
+    people_of: list[int]
 
 
 class CategoryLists(Struct, frozen=True, array_like=True, gc=False):
-    """What a query reads of a category, or of all items of a site: the `names` touched most, the first most."""
+    """What a query reads of a category, or of all items of a site: the `names` to tell, the most touched first."""
 
     names: list[str]
 
@@ -115,7 +121,8 @@ def decode_lists(value: bytes) -> ItemLists:
 def decode_item(value: bytes) -> ItemRow:
     """Read the row of an item. Raises RowError for bytes of another version, or damaged ones."""
     row = _decoded(_items, value)
-    if len(row.pulls) != len(row.alike) or not len(row.pulls) + len(row.more) == len(row.near) == len(row.visits):
+    paired = len(row.pulls) + len(row.untold) + len(row.more)
+    if len(row.pulls) != len(row.alike) or not paired == len(row.near) == len(row.visits) == len(row.people_of):
         raise RowError("a damaged row: its lists are of different lengths")
     return row
 

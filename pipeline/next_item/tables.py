@@ -5,6 +5,10 @@ all items of a site, by the name "") what of it is touched most. What was not ch
 new. Weights are integers and age: all of a map are halved where one reaches CEILING, and where a map is twice its
 limit, of which the strongest stay, of equals the latest. No order of a set and no hash of a string decides anything.
 
+What fewer than LEAST_PEOPLE have done is kept, and names no item to anybody: a pair is told, and an item is popular,
+when so many people came to it to whom it was new. That is no proof: who has looked at much else since is counted again
+where they come back to it, and so is who comes by another name.
+
 What changed is taken as rows (`changed`), and the rows are the checkpoint: tables that were rebuilt from all rows taken
 so far (`restore`) go on exactly as those that wrote them. So rows and the position in the touches belong into one
 transaction, and all that has changed into the same one; how often that is done is how often a busy item is published.
@@ -26,6 +30,10 @@ from pipeline.next_item.rows import (
 )
 from pipeline.next_item.touch import Touch
 
+LEAST_PEOPLE = 2
+"""So many have seen an item, or a pair in one visit, before it is told. Who is told an item that is not among their own
+is none of them, so they hear of two others at least, never of one alone."""
+
 CEILING = 4_096
 NEAR_WEIGHTS = (16, 14, 12, 10, 8, 7, 6)
 """What a pair in one visit weighs, by how many other items were seen between."""
@@ -40,10 +48,10 @@ _NEAR_PULLS = tuple(1_000 // (RANK_OFFSET + rank) for rank in range(1, RANKED + 
 _ALIKE_PULLS = tuple(500 // (RANK_OFFSET + rank) for rank in range(1, RANKED + 1))
 """What the places of two rankings add up to: by what was seen near, and by sessions alike, which counts half."""
 
-_SHIFT = 16
-_NEAR = (1 << _SHIFT) - 1
-"""A pair is one integer: these bits say how near it was seen, those above how often."""
-_ONCE = 1 << _SHIFT
+_VISIT, _PERSON = 16, 32
+"""A pair is one integer: the lowest bits say how near it was seen, those from here on how often, and by how many."""
+_ONCE, _ONE = 1 << _VISIT, 1 << _PERSON
+_NEAR, _TOLD = _ONCE - 1, LEAST_PEOPLE * _ONE
 _TOUCH = 16
 
 _ITEM, _CATEGORY = RowKind.ITEM, RowKind.CATEGORY
@@ -59,9 +67,10 @@ class Limits(Struct, frozen=True):
 
 
 class Item(Struct, gc=False):
-    """An item: its category, its touches, and the pairs that it is of."""
+    """An item: its category, its touches, how many it was new to, and the pairs that it is of."""
 
     number: int = 0
+    people: int = 0
     category: str = ""
     touches: int = 0
     pairs: dict[str, int] = field(default_factory=dict)
@@ -104,14 +113,16 @@ class Tables:
         what.touches += 1
         if touch.category:
             what.category = touch.category
-        most = self.limits.near
+        if touch.new and what.people < LEAST_PEOPLE:
+            what.people += 1
+        most, once = self.limits.near, _ONE | _ONCE if touch.new else _ONCE
         for weight, other in zip(NEAR_WEIGHTS, touch.before, strict=False):
             if other == item:
                 continue
-            what.pairs = _pair(what.pairs, other, _ONCE | weight, most)
+            what.pairs = _pair(what.pairs, other, once | weight, most)
             if (site, other) in self._items:
                 of_other = self._item(site, other)
-                of_other.pairs = _pair(of_other.pairs, item, _ONCE | weight, most)
+                of_other.pairs = _pair(of_other.pairs, item, once | weight, most)
         self._count(site, "", item)
         if what.category:
             self._count(site, what.category, item)
@@ -191,31 +202,50 @@ class Tables:
         return self._number
 
     def _row(self, kind: RowKind, site: str, name: str) -> bytes | None:
-        """The row as it is now, None where it made room. Its map is left in the order in which the row ranks it."""
+        """The row as it is now, None where it made room. Its map is left in the order in which the row has it."""
         if kind is _CATEGORY:
             category = self._categories.get((site, name))
-            if category is None:
-                return None
-            category.weights = dict(sorted(category.weights.items(), key=_weight))
-            ranked = list(reversed(category.weights.items()))
-            names, weights = [name for name, _ in ranked], [weight for _, weight in ranked]
-            best, more = names[:POPULAR], names[POPULAR:]
-            return encode_row(CategoryRow(best, category.number, category.touches, more, weights))
+            return None if category is None else encode_row(self._category_row(site, category))
         item = self._items.get((site, name))
-        if item is None:
-            return None
-        pulls, alike = self._pulls(site, item)
-        names = sorted(pulls, key=pulls.__getitem__, reverse=True)
-        item.pairs = {name: item.pairs[name] for name in reversed(names)}
-        near = [item.pairs[name] & _NEAR for name in names]
-        visits = [item.pairs[name] >> _SHIFT for name in names]
-        best, more = names[:RANKED], names[RANKED:]
-        of_best, alike_of_best = {name: pulls[name] for name in best}, [alike.get(name, 0) for name in best]
-        row = ItemRow(item.category, item.touches, of_best, alike_of_best, item.number, more, near, visits)
-        return encode_row(row)
+        return None if item is None else encode_row(self._item_row(site, item))
 
-    def _pulls(self, site: str, item: Item) -> tuple[dict[str, int], dict[str, int]]:
-        """How well each item follows this one, the latest of equals first; and what of it comes of sessions alike.
+    def _category_row(self, site: str, category: Category) -> CategoryRow:
+        ranked = sorted(category.weights, key=category.weights.__getitem__)[::-1]
+        best = [name for name in ranked if self._is_told(site, name)][:POPULAR]
+        ahead = frozenset(best)
+        more = [name for name in ranked if name not in ahead]
+        category.weights = {name: category.weights[name] for name in (*reversed(more), *reversed(best))}
+        weights = list(reversed(category.weights.values()))
+        return CategoryRow(best, category.number, category.touches, more, weights)
+
+    def _is_told(self, site: str, name: str) -> bool:
+        item = self._items.get((site, name))  # None where it made room meanwhile
+        return item is not None and item.people >= LEAST_PEOPLE
+
+    def _item_row(self, site: str, item: Item) -> ItemRow:
+        told = [name for name in reversed(item.pairs) if item.pairs[name] >= _TOLD]
+        pulls, alike = self._pulls(site, item, told)
+        untold, _ = self._pulls(site, item, [name for name in reversed(item.pairs) if item.pairs[name] < _TOLD])
+        ahead = pulls.keys() | untold.keys()
+        more = [name for name in reversed(item.pairs) if name not in ahead]
+        item.pairs = {name: item.pairs[name] for name in (*reversed(more), *reversed(untold), *reversed(pulls))}
+        pairs = list(reversed(item.pairs.values()))
+        return ItemRow(
+            item.category,
+            item.touches,
+            pulls,
+            alike,
+            untold,
+            item.number,
+            item.people,
+            more,
+            [pair & _NEAR for pair in pairs],
+            [pair % _ONE >> _VISIT for pair in pairs],
+            [pair >> _PERSON for pair in pairs],
+        )
+
+    def _pulls(self, site: str, item: Item, names: list[str]) -> tuple[dict[str, int], list[int]]:
+        """Which of `names`, the latest first, follow this item best, and how well; what of it comes of visits alike.
 
         In sessions alike a rare item says more than one that all have seen: it counts by the logarithm of its rarity.
         """
@@ -224,50 +254,53 @@ class Tables:
         total = item.touches if of_all is None else of_all.touches
         near: dict[str, int] = {}
         likeness: dict[str, int] = {}
-        for name in reversed(item.pairs):
+        for name in names:
             pair, other = item.pairs[name], items.get((site, name))
             near[name], likeness[name] = pair & _NEAR, 0
             if other is not None:
-                alike = (pair >> _SHIFT) * (total // (1 + other.touches)).bit_length()
+                alike = (pair % _ONE >> _VISIT) * (total // (1 + other.touches)).bit_length()
                 same = SAME_CATEGORY if category and other.category == category else 1
                 near[name], likeness[name] = near[name] * same, alike * same
-        pulls = dict.fromkeys(near, 0)
-        pulls.update(zip(sorted(near, key=near.__getitem__, reverse=True), _NEAR_PULLS, strict=False))
-        of_alike = dict(zip(sorted(near, key=likeness.__getitem__, reverse=True), _ALIKE_PULLS, strict=False))
+        pulls = dict.fromkeys(names, 0)
+        pulls.update(zip(sorted(names, key=near.__getitem__, reverse=True), _NEAR_PULLS, strict=False))
+        of_alike = dict(zip(sorted(names, key=likeness.__getitem__, reverse=True), _ALIKE_PULLS, strict=False))
         for name, pull in of_alike.items():
             pulls[name] += pull
-        return pulls, of_alike
-
-
-def _weight(entry: tuple[str, int]) -> int:
-    return entry[1]
+        best = sorted(names, key=pulls.__getitem__, reverse=True)[:RANKED]
+        return {name: pulls[name] for name in best}, [of_alike.get(name, 0) for name in best]
 
 
 def _strongest(weights: dict[str, int], most: int) -> dict[str, int]:
     """The strongest, where there are more than twice as many as may be; of equals the latest. Their order stays."""
     if len(weights) <= 2 * most:
         return weights
-    kept = dict(sorted(weights.items(), key=_weight)[-most:])
+    kept = frozenset(sorted(weights, key=weights.__getitem__)[-most:])
     return {name: weight for name, weight in weights.items() if name in kept}
 
 
 def _pair(pairs: dict[str, int], other: str, weight: int, most: int) -> dict[str, int]:
-    """Count a pair, which becomes the latest; age all where it has grown too large, or they too many."""
-    total = pairs[other] = pairs.pop(other, 0) + weight
+    """Count a pair, which becomes the latest; age all where it has grown too large, or they too many.
+
+    People do not age, and are counted no further than has to be known.
+    """
+    total = pairs.pop(other, 0) + weight
+    if total >= _TOLD + _ONE:
+        total -= _ONE
+    pairs[other] = total
     if total & _NEAR < CEILING and len(pairs) <= 2 * most:
         return pairs
     near = {name: pair & _NEAR for name, pair in pairs.items()}
     return {
-        name: (weight + 1 >> 1) | ((pairs[name] >> _SHIFT) + 1 >> 1) << _SHIFT
-        for name, weight in _strongest(near, most).items()
+        name: (weight + 1 >> 1) | (pair % _ONE >> _VISIT) + 1 >> 1 << _VISIT | pair >> _PERSON << _PERSON
+        for name, weight, pair in [(name, weight, pairs[name]) for name, weight in _strongest(near, most).items()]
     }
 
 
 def _restored_item(row: ItemRow) -> Item:
     """What is ranked first was the last of its map."""
-    paired = list(zip((*row.pulls, *row.more), row.near, row.visits, strict=True))
-    pairs = {name: visits << _SHIFT | near for name, near, visits in reversed(paired)}
-    return Item(row.number, row.category, row.touches, pairs)
+    paired = list(zip((*row.pulls, *row.untold, *row.more), row.near, row.visits, row.people_of, strict=True))
+    pairs = {name: people << _PERSON | visits << _VISIT | near for name, near, visits, people in reversed(paired)}
+    return Item(row.number, row.people, row.category, row.touches, pairs)
 
 
 def _restored_category(row: CategoryRow) -> Category:

@@ -1,7 +1,8 @@
 """A touch of a product, as the engine hands it over: what, and after what; by whom and when it does not say.
 
-Nothing names the person or the session: `before` are the earlier products of the same visit, and that is all of it that
-is learned from. Stored as one byte for the version of the format, then MessagePack of plain arrays.
+Nothing names the person or the session: `before` are the earlier products of the same visit, and of the person it only
+says whether the product was new to them. So people can be counted, as far as that goes, though nobody is told from
+another. Stored as one byte for the version of the format, then MessagePack of plain arrays.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-FORMAT = 1
+FORMAT = 2
 """Stored in the first byte of a record. A change of the layout or of what a number means takes the next number."""
 
 MAX_BEFORE = 7
@@ -24,12 +25,14 @@ class Touch(Struct, frozen=True, array_like=True, gc=False):
     """An item of a site that was touched; the `category` is "" where it is unknown.
 
     `before` are the other items that were touched earlier in this visit, the last first, each once, at most MAX_BEFORE.
+    `new` says that its person had not touched it before, as far as is remembered of them.
     """
 
     site: str
     item: str
     category: str
     before: tuple[str, ...]
+    new: bool
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -21,8 +21,8 @@ BOUGHT: Final = 6
 """Weights of what a person does with a product."""
 
 MAX_NAMES: Final = 6
-MAX_ITEMS: Final = 16
-LATEST: Final = 9
+MAX_ITEMS: Final = 32
+LATEST: Final = 18
 """So many items that were touched last stay whatever they score, or favourites would hide what is looked at now."""
 MAX_BOUGHT: Final = 8
 HELD: Final = 11

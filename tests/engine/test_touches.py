@@ -12,6 +12,7 @@ from pipeline.engine.partition import PartitionEngine
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log.rows import CartOp, Click, ClickKind, ConsentRow
 from pipeline.next_item.touch import MAX_BEFORE, Touch, encode_touches
+from pipeline.profile.tastes import MAX_ITEMS
 from pipeline.triggers.contract import Kind, Suggestion, Why
 from tests.engine.shop import ANN, Shop, add, at, cart, click, identity, line, order, product, site_policy
 
@@ -60,10 +61,10 @@ def test_a_touch_tells_the_product_after_those_of_the_visit_the_last_first() -> 
     shop = TouchedShop()
     shop.tell(view(0, "a"), view(1, "b"), add(2, "c", category="socks"), view(3, "a"))
     assert shop.touches == [
-        Touch("s", "a", "shoes", ()),
-        Touch("s", "b", "shoes", ("a",)),
-        Touch("s", "c", "socks", ("b", "a")),
-        Touch("s", "a", "shoes", ("c", "b")),
+        Touch("s", "a", "shoes", (), new=True),
+        Touch("s", "b", "shoes", ("a",), new=True),
+        Touch("s", "c", "socks", ("b", "a"), new=True),
+        Touch("s", "a", "shoes", ("c", "b"), new=False),
     ]
 
 
@@ -87,10 +88,45 @@ def test_no_more_stands_before_a_touch_than_the_format_says() -> None:
     assert len(last) <= MAX_BEFORE
 
 
-def test_the_products_of_one_event_stand_before_each_other() -> None:
+def test_of_the_products_of_one_event_the_later_stands_after_the_earlier() -> None:
     shop = TouchedShop()
     shop.tell(view(0, "a"), cart(1, CartOp.ADD, line("b"), line("c")))
-    assert {touch.item: set(touch.before) for touch in shop.touches} == {"a": set(), "b": {"a", "c"}, "c": {"a", "b"}}
+    assert [(touch.item, touch.before) for touch in shop.touches] == [("a", ()), ("b", ("a",)), ("c", ("b", "a"))]
+
+
+def test_a_product_that_an_event_names_twice_is_touched_once() -> None:
+    shop = TouchedShop()
+    shop.tell(cart(1, CartOp.ADD, line("a"), line("b"), line("a")))
+    assert sorted((touch.item, touch.before, touch.new) for touch in shop.touches) == [
+        ("a", ("b",), True),
+        ("b", (), True),
+    ]
+
+
+def test_an_event_of_many_products_pairs_no_two_of_them_twice() -> None:
+    shop = TouchedShop()
+    shop.tell(cart(1, CartOp.ADD, *[line(f"item-{n}") for n in range(20)]))
+    pairs = [frozenset((touch.item, other)) for touch in shop.touches for other in touch.before]
+    assert len(pairs) == len(set(pairs)) > 20
+
+
+def test_what_a_person_has_touched_before_is_not_new_to_them_in_a_later_visit() -> None:
+    shop = TouchedShop()
+    shop.tell(view(0, "a"), view(1, "b"), view(60, "a"), add(61, "b"), view(62, "c"))
+    assert [touch.new for touch in shop.touches] == [True, True, False, False, True]
+
+
+def test_what_was_bought_is_not_new_to_who_looks_at_it_again() -> None:
+    shop = TouchedShop()
+    shop.tell(view(0, "boots"), order(1, "boots"), view(2, "boots"), view(3, "laces"))
+    assert [(touch.item, touch.new) for touch in shop.touches] == [("boots", True), ("boots", False), ("laces", True)]
+
+
+def test_who_looks_at_much_else_in_between_is_not_remembered() -> None:
+    shop = TouchedShop()
+    others = [view(minute, f"item-{minute}") for minute in range(1, MAX_ITEMS + 1)]
+    shop.tell(view(0, "a"), *others, view(50, "item-10"), view(60, "a"))
+    assert [touch.new for touch in shop.touches] == [True] * (1 + MAX_ITEMS) + [False, True]
 
 
 def test_a_category_that_the_event_does_not_say_is_that_of_the_catalogue() -> None:

@@ -36,7 +36,9 @@ def touches(count: int, seed: int = 1) -> list[Touch]:
     """Of thirty products, each after two others."""
     random = Random(seed)
     names = [f"sku-{number}" for number in range(30)]
-    return [Touch("s", *random.sample(names, 1), "shoes", tuple(random.sample(names, 2))) for n in range(count)]
+    return [
+        Touch("s", *random.sample(names, 1), "shoes", tuple(random.sample(names, 2)), new=True) for n in range(count)
+    ]
 
 
 async def feed(settings: Settings, records: Iterable[bytes], partition: int = 0) -> None:
@@ -75,9 +77,13 @@ async def learning(settings: Settings) -> AsyncIterator[None]:
 def test_touches_become_rows_that_suggest(settings: Settings) -> None:
     async def play() -> Shelf:
         async with learning(settings):
-            trail = [Touch("s", "b", "shoes", ("a",)), Touch("s", "c", "shoes", ("b", "a"))] * 5
+            trail = [
+                Touch("s", "a", "shoes", (), new=True),
+                Touch("s", "b", "shoes", ("a",), new=True),
+                Touch("s", "c", "shoes", ("b", "a"), new=True),
+            ] * 5
             await feed(settings, records(trail))
-            await until_touched(settings, Counter(b=5, c=5))
+            await until_touched(settings, Counter(a=5, b=5, c=5))
         shelf = Shelf()
         for key, value in (await rows(settings)).items():
             shelf.put(key, value)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from pipeline.next_item.fusion import Suggestion
 from pipeline.next_item.shelf import Shelf
-from pipeline.next_item.tables import Limits, Tables
+from pipeline.next_item.tables import LEAST_PEOPLE, Limits, Tables
 from pipeline.next_item.touch import MAX_BEFORE, Touch
 
 TINY = Limits(items=6, near=2, categories=3, popular=2)
@@ -21,11 +21,17 @@ def anything(_: str) -> bool:
 
 
 def visit(tables: Tables, items: str, category: str = "", site: str = "s") -> None:
-    """One visit: the items, in words, each once."""
+    """One visit of a person who has not been here before: the items, in words, each once."""
     before: tuple[str, ...] = ()
     for item in items.split():
-        tables.observe(Touch(site, item, category, before[:MAX_BEFORE]))
+        tables.observe(Touch(site, item, category, before[:MAX_BEFORE], new=True))
         before = (item, *before)
+
+
+def told(tables: Tables, items: str, category: str = "", site: str = "s") -> None:
+    """Visits like this of as many people as it takes for it to be told."""
+    for _ in range(LEAST_PEOPLE):
+        visit(tables, items, category, site)
 
 
 def shelf_of(tables: Tables) -> Shelf:
@@ -56,6 +62,7 @@ touches = st.lists(
         item=st.sampled_from(ITEMS),
         category=st.sampled_from(["", "a", "b", "c"]),
         before=st.lists(st.sampled_from(ITEMS), unique=True, max_size=MAX_BEFORE).map(tuple),
+        new=st.booleans(),
     ),
     max_size=60,
 )

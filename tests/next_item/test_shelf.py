@@ -8,7 +8,7 @@ from pipeline.next_item.rows import RowKind, encode_key
 from pipeline.next_item.shelf import Shelf
 from pipeline.next_item.tables import Tables
 from pipeline.next_item.touch import Touch
-from tests.next_item.shop import ALL_ROWS, ITEMS, TINY, anything, best, named, recent, shelf_of, touches, visit
+from tests.next_item.shop import ALL_ROWS, ITEMS, TINY, anything, best, named, recent, shelf_of, told, touches, visit
 
 OWN = st.dictionaries(st.sampled_from([*ITEMS, "unheard"]), st.integers(1, 1_000), max_size=12)
 
@@ -84,10 +84,10 @@ def test_where_nothing_was_learned_of_a_site_nothing_is_suggested() -> None:
 
 def test_a_person_who_saw_nothing_that_others_saw_gets_what_is_popular_in_the_category() -> None:
     tables = Tables()
-    for items in ("boots", "boots", "clogs", "sandals"):
-        visit(tables, items, "shoes")
+    for item in ("boots", "boots", "clogs", "sandals"):
+        told(tables, item, "shoes")
     for _ in range(5):
-        visit(tables, "lamp", "light")
+        told(tables, "lamp", "light")
     suggested = shelf_of(tables).suggest("s", recent("sandals"), 3, anything)
     assert named(suggested) == ["boots", "clogs", "lamp"]
     assert (suggested[0].reasons[0].source, suggested[0].reasons[0].of) == ("category", "shoes")
@@ -110,7 +110,7 @@ def test_a_stranger_gets_what_is_popular_and_an_empty_shelf_has_nothing() -> Non
     assert best(Shelf(), "") == best(Shelf(), "unheard") == []
     tables = Tables()
     for item in ("a", "b", "b"):
-        visit(tables, item)
+        told(tables, item)
     shelf = shelf_of(tables)
     assert best(shelf, "") == best(shelf, "unheard") == ["b", "a"]
 
@@ -122,7 +122,7 @@ def test_a_newer_row_replaces_the_older_also_where_that_was_read_and_a_tombstone
     tables, shelf = Tables(), Shelf()
     key = encode_key("s", RowKind.CATEGORY, "")
     for items in ("a", "b b b"):
-        visit(tables, items)
+        told(tables, items)
         for row in tables.changed(ALL_ROWS):
             shelf.put(*row)
         assert best(shelf, "")[0] == items[0]

@@ -21,7 +21,7 @@ from pipeline.next_item.rows import (
 )
 from pipeline.next_item.tables import CEILING, RANKED, Limits, Tables
 from pipeline.next_item.touch import Touch
-from tests.next_item.shop import ALL_ROWS, TINY, Row, touches, visit
+from tests.next_item.shop import ALL_ROWS, TINY, Row, told, touches, visit
 
 
 def kept(rows: list[Row]) -> dict[bytes, bytes]:
@@ -44,7 +44,7 @@ def popular_of(tables: Tables, category: str = "") -> CategoryRow:
 
 
 def near(row: ItemRow) -> dict[str, int]:
-    return dict(zip((*row.pulls, *row.more), row.near, strict=True))
+    return dict(zip((*row.pulls, *row.untold, *row.more), row.near, strict=True))
 
 
 # -- rows are the checkpoint
@@ -145,7 +145,7 @@ def test_no_table_grows_over_its_limit_and_what_made_room_is_gone_from_the_rows(
     for kind, value in zip(kinds, left.values(), strict=True):
         if kind is RowKind.ITEM:
             row = decode_item(value)
-            assert len(row.pulls) <= RANKED
+            assert max(len(row.pulls), len(row.untold)) <= RANKED
             assert len(row.near) <= 2 * TINY.near
             assert all(0 < weight < CEILING for weight in row.near)
         else:
@@ -164,7 +164,7 @@ def test_what_did_not_change_for_longest_makes_room() -> None:
 
 def test_an_item_has_its_row_though_all_of_its_site_made_room_for_another_site() -> None:
     tables = Tables(Limits(categories=1))
-    visit(tables, "a b")
+    told(tables, "a b")
     visit(tables, "c", site="t")
     assert list(item_of(tables, "a").pulls) == ["b"]
 
@@ -204,8 +204,8 @@ def test_of_two_that_were_seen_as_often_the_rare_one_is_more_alike() -> None:
     tables = Tables()
     for _ in range(40):
         visit(tables, "common")
-    visit(tables, "a common")
-    visit(tables, "a rare")
+    told(tables, "a common")
+    told(tables, "a rare")
     row = item_of(tables, "a")
     alike = dict(zip(row.pulls, row.alike, strict=True))
     assert alike["rare"] > alike["common"]
@@ -217,8 +217,8 @@ def test_what_is_of_the_same_category_follows_an_item_first() -> None:
     visit(tables, "lamp", "light")
     visit(tables, "boots", "shoes")
     for _ in range(2):
-        visit(tables, "boots lamp")
-    visit(tables, "boots sandals")
+        told(tables, "boots lamp")
+    told(tables, "boots sandals")
     assert list(item_of(tables, "boots").pulls) == ["sandals", "lamp"]
 
 
@@ -238,7 +238,7 @@ tables, shelf = Tables(Limits(items=40, near=4, categories=3, popular=4)), Shelf
 said = sha256()
 for n in range(3_000):
     item, before = f"i{n * n % 53}", tuple(f"i{n * m % 53}" for m in range(2, 5))
-    tables.observe(Touch("s", item, f"c{n * n % 5}", before))
+    tables.observe(Touch("s", item, f"c{n * n % 5}", before, n % 3 == 0))
     if n % 50 == 0:
         for key, value in tables.changed(1_000):
             said.update(key + (value or b""))

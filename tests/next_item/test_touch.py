@@ -7,7 +7,7 @@ from hypothesis import given
 from pipeline.next_item.touch import FORMAT, Touch, TouchError, decode_touches, encode_touches
 from tests.next_item.shop import touches
 
-ONE = encode_touches([Touch("s", "a", "shoes", ("b",))])
+ONE = encode_touches([Touch("s", "a", "shoes", ("b",), new=True)])
 
 
 @given(touches)
@@ -17,7 +17,7 @@ def test_what_is_written_is_read(written: list[Touch]) -> None:
 
 def test_a_record_is_its_format_and_plain_arrays_that_name_nobody() -> None:
     assert ONE[0] == FORMAT
-    assert msgspec.msgpack.decode(ONE[1:]) == [["s", "a", "shoes", ["b"]]]
+    assert msgspec.msgpack.decode(ONE[1:]) == [["s", "a", "shoes", ["b"], True]]
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,8 @@ def test_items_are_in_the_order_in_which_they_were_looked_at_and_favourites_outl
 
 
 def test_what_was_looked_at_last_is_known_however_many_favourites_there_are() -> None:
-    tastes = viewed(*((f"carted {n}", 4) for n in range(MAX_ITEMS)), *((f"seen {n}", 1) for n in range(10)))
-    assert list(tastes.items)[-LATEST:] == [f"seen {n}" for n in range(10 - LATEST, 10)]
+    tastes = viewed(*((f"carted {n}", 4) for n in range(MAX_ITEMS)), *((f"seen {n}", 1) for n in range(LATEST + 1)))
+    assert list(tastes.items)[-LATEST:] == [f"seen {n}" for n in range(1, LATEST + 1)]
     assert sum(item.startswith("carted") for item in tastes.items) == MAX_ITEMS - LATEST
 
 
