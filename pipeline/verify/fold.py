@@ -1,6 +1,7 @@
 """One partition judged: the log folded anew, frame by frame, beside what stands in the output topics."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +15,9 @@ from pipeline.kafka.ranges import read_range
 from pipeline.log.frames import FrameError
 from pipeline.log.rejects import encode, reject_key
 from pipeline.triggers.contract import ENGINE_VERSION
+from pipeline.verify import allowed
 from pipeline.verify.align import Aligner, Identity, Record
+from pipeline.verify.allowed import Allowed
 from pipeline.verify.evidence import Evidence
 from pipeline.verify.report import Report
 from pipeline.verify.sources import Sources
@@ -64,7 +67,8 @@ class PartitionJudge:
         self._evidence = evidence
         self._store = store
         self._report = report
-        self._engine = PartitionEngine(partition, store.get, store.wakes(), cache_bytes)
+        self._allowed = Allowed(report.part(allowed.PART))
+        self._engine = PartitionEngine(partition, store.get, store.wakes(), cache_bytes, self._allowed.suggest)
         self._target = evidence.standings[partition].position.offset
         self._beyond: set[str] = set()
         self.foreign = False
@@ -77,7 +81,8 @@ class PartitionJudge:
         self._refuse_gap(log, start)
         whole = all(self._evidence.begins[self._place(topic)] <= resume.outputs.get(topic, 0) for topic in JUDGED)
         suggestions = Suggestions(self._report, self._target, whole=whole)
-        aligners = {topic: self._aligner(topic, consumers[topic], resume, suggestions) for topic in JUDGED}
+        topics = {topic: self._topic(topic, consumers[topic], resume, suggestions) for topic in JUDGED}
+        aligners = {topic: self._aligner(topic, topics[topic].more, resume) for topic in JUDGED}
         consumers[LOG].assign([log])
         control = self._engine.position.highs.get(sources.control_source(), (-1, 0))[0]
         expected: dict[str, list[Record]] = {topic: [] for topic in JUDGED}
@@ -93,6 +98,8 @@ class PartitionJudge:
                 try:
                     control = sources.frame(self._partition, record.value, control)
                     if record.offset < self._target:
+                        while self._allowed.reached <= record.offset and await topics[DECISIONS].ahead():
+                            pass
                         self._fold(record.offset, record.value, expected)
                 except (FrameError, msgspec.MsgspecError) as error:
                     raise UserError(f"frame {record.offset} of {log.topic}-{log.partition}: {error}") from error
@@ -107,8 +114,10 @@ class PartitionJudge:
 
     def _fold(self, offset: int, data: bytes, expected: dict[str, list[Record]]) -> None:
         engine, report = self._engine, self._report
+        self._allowed.begin(offset)
         engine.apply(offset, data)
         batch = engine.take()
+        self._allowed.judge(batch.outputs)
         self._store.put(batch.rows)
         report.events += batch.events
         report.frames += 1
@@ -137,15 +146,17 @@ class PartitionJudge:
             return lambda _: True  # a reject does not name its frame
         return lambda identity: identity.id in self._beyond
 
-    def _aligner(self, topic: str, consumer: AIOKafkaConsumer, resume: Resume, suggestions: Suggestions) -> Aligner:
+    def _topic(self, topic: str, consumer: AIOKafkaConsumer, resume: Resume, suggestions: Suggestions) -> "_Topic":
         tp = self._place(topic)
-        begin, kept = self._evidence.begins[tp], resume.outputs.get(topic, 0)
         consumer.assign([tp])
-        batches = read_range(consumer, tp, max(begin, kept), self._evidence.ends[tp])
+        start = max(self._evidence.begins[tp], resume.outputs.get(topic, 0))
+        batches = read_range(consumer, tp, start, self._evidence.ends[tp])
 
         async def more() -> list[Record]:
             async for records in batches:
                 read = [Record(r.offset, r.key, r.value, tuple(r.headers)) for r in records]
+                if topic == DECISIONS:
+                    self._allowed.read(read)
                 read = [suggestions.taken_out(topic, record) for record in read]
                 if topic == REJECTS:
                     read = [record for record in read if identify_reject(record).version]
@@ -153,8 +164,12 @@ class PartitionJudge:
                     return read
             return []
 
+        return _Topic(more)
+
+    def _aligner(self, topic: str, more: Callable[[], Awaitable[list[Record]]], resume: Resume) -> Aligner:
         part = self._report.part(topic if topic != REJECTS else "rejects of the engine")
-        return Aligner(part, more, _IDENTIFY[topic], ENGINE_VERSION, self._store, started=begin <= kept)
+        started = self._evidence.begins[self._place(topic)] <= resume.outputs.get(topic, 0)
+        return Aligner(part, more, _IDENTIFY[topic], ENGINE_VERSION, self._store, started=started)
 
     def _refuse_gap(self, log: TopicPartition, start: int) -> None:
         begin, end = self._evidence.begins[log], self._evidence.ends[log]
@@ -172,6 +187,24 @@ class PartitionJudge:
 
     def _place(self, topic: str) -> TopicPartition:
         return TopicPartition(self._namespace.topic(topic), self._partition)
+
+
+class _Topic:
+    """An output that can be read on ahead of its comparison; `read` gives the next records, nothing at the end."""
+
+    def __init__(self, read: Callable[[], Awaitable[list[Record]]]) -> None:
+        self._read = read
+        self._waiting: deque[list[Record]] = deque()
+
+    async def ahead(self) -> bool:
+        """Read on, and keep it for the comparison. False where there is no more."""
+        if records := await self._read():
+            self._waiting.append(records)
+        return bool(records)
+
+    async def more(self) -> list[Record]:
+        """The next records to compare."""
+        return self._waiting.popleft() if self._waiting else await self._read()
 
 
 def identify_decision(record: Record) -> Identity:

@@ -1,7 +1,8 @@
 """Suggestions, taken out of what stands in the topics before it is compared: they come of tables beside the log.
 
-The fold here has no such tables. So of the suggestions themselves only this can be judged: that they stand where they
-may, written as the engine writes them, and that a trigger tells the same as its decision.
+The fold here has no such tables. Of the suggestions themselves this is judged here: that they stand where they may,
+written as the engine writes them, and that a trigger tells the same as its decision. Whether each item might be
+suggested then is asked elsewhere (`pipeline.verify.allowed`); why this one and not another is not judged.
 """
 
 from typing import NamedTuple

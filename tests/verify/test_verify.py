@@ -17,6 +17,7 @@ from pipeline.kafka.clients import connection
 from pipeline.schemas import examples
 from pipeline.triggers.contract import ENGINE_VERSION, Suggestion, Why, encode
 from pipeline.verify import evidence
+from pipeline.verify.allowed import PART as ALLOWED
 from pipeline.verify.report import Finding, Report
 from pipeline.verify.run import SOURCES_PART, STATE_PART, verify
 from pipeline.verify.suggested import PART
@@ -114,6 +115,7 @@ def test_what_was_suggested_is_taken_out_before_the_comparison(settings_of: Sett
     report = judged(settings_of(), Tampering(suggest=suggesting))
     assert report.clean, list(report.first())
     assert 0 < report.parts[PART].equal == report.parts[PERSONALIZATION].equal <= SHOWN
+    assert report.parts[ALLOWED].equal == report.parts[PART].equal
 
 
 @pytest.mark.parametrize("topic", [PERSONALIZATION, DECISIONS])
@@ -135,6 +137,20 @@ def test_a_trigger_that_suggests_other_than_its_decision_is_found(
     report = judged(settings_of(), Tampering(outputs=tamper, suggest=suggesting))
     assert report.parts[PART].found == {Finding.DIFFERENT: 1}, list(report.first())
     assert report.differences == 1
+
+
+def test_an_item_that_might_not_be_suggested_is_found_though_trigger_and_decision_tell_the_same(
+    settings_of: SettingsOf,
+) -> None:
+    """p1 is in the cart of everybody here, and p2 is what was looked at last."""
+
+    def regardless(_site: str, _recent: dict[str, int], _may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
+        return tuple(Suggestion(item, Why.TOGETHER, "p2") for item in ("p8", "p1", "p2", "p8"))
+
+    report = judged(settings_of(), Tampering(suggest=regardless))
+    told = report.parts[PART].equal
+    assert 0 < told == report.parts[ALLOWED].found[Finding.DIFFERENT] == report.differences
+    assert "3 of 4 items might not be suggested then" in next(report.first())
 
 
 def test_swapped_outputs_are_found(settings_of: SettingsOf) -> None:
