@@ -123,10 +123,12 @@ def settle(customer: Customer, site: SiteNow) -> None:
         carts, labels = cart.settle(carts, clock)
         for label in labels:
             learn("cart", label)
+        carts = _said_of_cart(carts, site)
     if reorders is not None:
         reorders, labels = reorder.settle(reorders, clock)
         for label in labels:
             learn("reorder", label)
+        reorders = _said_of_next_order(reorders, site)
         if counts is not None:
             counts, labels = count.settle(counts, reorders, clock)
             for label in labels:
@@ -146,6 +148,26 @@ def wake(customer: Customer) -> int:
         0 if heads.count is None else count.next_label(heads.count),
     ]
     return min([time for time in times if time], default=0)
+
+
+def _said_of_cart(memory: cart.Memory, site: SiteNow) -> cart.Memory:
+    """With what the model says of the bin that the silence has reached, so that it is known how good that was.
+
+    A trigger that is due now says the same. The first bins are over before the clock looks: nothing is said of them.
+    """
+    one, scorer = memory.open, site.models.get("cart")
+    if one is None or one.version or scorer is None:
+        return memory
+    return cart.served(memory, scorer.log_odds(one.inputs, scorer.shop(site.name)), scorer.version)
+
+
+def _said_of_next_order(memory: reorder.Memory, site: SiteNow) -> reorder.Memory:
+    """With what the model says of the bin that has begun, so that it is known how good that was."""
+    one, scorer = reorder.waiting(memory), site.models.get("reorder")
+    if one is None or one.version or scorer is None:
+        return memory
+    said = scorer.log_odds(reorder.inputs(one.facts, one.bin), scorer.shop(site.name))
+    return reorder.served(memory, said, scorer.version)
 
 
 def _click(customer: Customer, known: Tastes | None, event: Click, site: SiteNow) -> None:
@@ -211,7 +233,7 @@ def _asked(customer: Customer, memory: intent.Memory, event: str, at: int, site:
     scorer = site.models.get("intent")
     served, version = None, 0
     if scorer is not None:
-        served, version = scorer.logit(intent.inputs(memory, at), scorer.shop(site.name)), scorer.version
+        served, version = scorer.log_odds(intent.inputs(memory, at), scorer.shop(site.name)), scorer.version
     memory = intent.predicted(memory, _name(event), at, served, version)
     wake_by(customer, intent.next_label(memory))
     return memory
@@ -224,7 +246,6 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
         sure = intent.ordered(sure or intent.Memory(), at)
     if carts is not None:
         carts = cart.ordered(carts, at)
-    scorer = site.models.get("reorder")
     day = day_of(at, zone)
     day_end = start_of(day + 1, zone)
     orders = _told(customer.orders or Orders(), event, day, before, day_end)
@@ -232,8 +253,7 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
     value = _left_of(order) if order else in_base_currency(event.value, event.currency, site.policy) or 0
     customer.orders = orders
     items = sum(max(line.quantity, 0) for line in event.lines)
-    version = 0 if scorer is None else scorer.version
-    after = reorder.ordered(before, _name(event.id), at, day_end, value, items, version)
+    after = _said_of_next_order(reorder.ordered(before, _name(event.id), at, day_end, value, items), site)
     due = heads.due
     if after.day_end == day_end and (expected := lost_by(after, day_end, site)) is not None:
         due = (*[one for one in due if one[0] != at], (at, expected))[-MAX_DUE:]

@@ -67,7 +67,7 @@ PRIOR: Final = tuple(
 """Hazards that are believed before there is a snapshot: half of all customers are back within 180 days."""
 
 
-def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, items: int, version: int = 0) -> Memory:
+def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, items: int) -> Memory:
     """Take an order. `prediction` names what it may begin, `day_end` is the end of its day in the customer's zone.
 
     An order of the last purchase day is part of that purchase; so is one of an earlier day that was read late.
@@ -86,7 +86,7 @@ def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, 
         pending = memory.pending
         if last and pending and pending[-1].begin == day_end:
             newest = pending[-1]
-            pending = (*pending[:-1], replace(newest, made_at=max(at, newest.made_at), facts=facts))
+            pending = (*pending[:-1], _unsaid(newest, max(at, newest.made_at), facts))
         return Memory(memory.day_end, facts, pending)
     gap = (day_end - memory.day_end + DAY // 2) // DAY if memory.day_end else 0  # a day may have 23 or 25 hours
     facts = Facts(
@@ -104,8 +104,19 @@ def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, 
         newest = pending[-1]
         pending = (*pending[:-1], replace(newest, silence=max(at - newest.begin, 0)))
     if len(pending) < MAX_PENDING:
-        pending = (*pending, Prediction(prediction, at, day_end, facts, version=version))
+        pending = (*pending, Prediction(prediction, at, day_end, facts))
     return Memory(day_end, facts, pending)
+
+
+def waiting(memory: Memory) -> Prediction | None:
+    """The prediction of the silence that goes on; None where there is none."""
+    return memory.pending[-1] if memory.pending and memory.pending[-1].silence < 0 else None
+
+
+def served(memory: Memory, log_odds: float, version: int) -> Memory:
+    """Note what a snapshot says of the bin that the silence is in."""
+    *before, newest = memory.pending
+    return replace(memory, pending=(*before, replace(newest, served=log_odds, version=version)))
 
 
 def taken_back(memory: Memory, day_end: int, worth: int) -> Memory:
@@ -174,18 +185,23 @@ def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
     known: list[Labelled] = []
     left: list[Prediction] = []
     for one in memory.pending:
-        place, bought = one.bin, False
+        place, bought, said, version = one.bin, False, one.served, one.version
         while not bought and place < BINS and one.begin + REORDER_EDGES[place] <= clock:
             edge = REORDER_EDGES[place]
             bought = 0 <= one.silence < edge
             at = one.begin + edge
             row = inputs(one.facts, place)
-            known.append(Labelled(one.id, place, one.made_at, at, row, int(bought), 1, None, one.version))
-            place += 1
+            known.append(Labelled(one.id, place, one.made_at, at, row, int(bought), 1, said, version))
+            place, said, version = place + 1, None, 0
         if not bought and place < BINS:
-            left.append(replace(one, bin=place))
+            left.append(replace(one, bin=place, served=said, version=version))
     known.sort(key=_moment)
     return replace(memory, pending=tuple(left)), tuple(known)
+
+
+def _unsaid(one: Prediction, made_at: int, facts: Facts) -> Prediction:
+    """The prediction with what is known better now: what was said of it before was not of that."""
+    return replace(one, made_at=made_at, facts=facts, served=None, version=0)
 
 
 def silence_of(memory: Memory, at: int) -> int:

@@ -25,7 +25,8 @@ class Prediction(Struct, frozen=True, array_like=True, gc=False):
     """What was known at a purchase, until the bins of the silence after it have ended.
 
     `made_at` is the time of the day's last order, `begin` the end of that day. `bin` is the next to end; `silence` is
-    when the next purchase came, milliseconds after `begin`, -1 while it has not. `version` is that of the snapshot.
+    when the next purchase came, milliseconds after `begin`, -1 while it has not. `served` is what was said of that bin
+    as it began, as in `Labelled`, and `version` that of the snapshot.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Prediction(Struct, frozen=True, array_like=True, gc=False):
     bin: int = 0
     silence: int = -1
     version: int = 0
+    served: float | None = None
 
 
 class Memory(Struct, frozen=True, array_like=True, gc=False):

@@ -65,6 +65,11 @@ class Scorer:
         slope, shift = self._calibration
         return sigmoid(slope * logit + shift)
 
+    def log_odds(self, inputs: Inputs, shop: Shop) -> float:
+        """The log-odds of the calibrated probability: what was served, as an example tells it later."""
+        slope, shift = self._calibration
+        return round(slope * self.logit(inputs, shop) + shift, DIGITS)
+
     def contributions(self, inputs: Inputs, shop: Shop, most: int = 3) -> tuple[Contribution, ...]:
         """The features that move a score most away from that of an average customer, the strongest first.
 
