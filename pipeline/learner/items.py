@@ -1,6 +1,7 @@
 """The next item's part of the learner: touches in, the rows of the tables out, with the position in one transaction.
 
 The rows are all that it keeps. So after `kill -9` the tables are read back from them, and each touch is learned once.
+A row that cannot be read is passed over and counted; it goes with the next transaction, and is learned anew.
 
 In which order the touches of several partitions are read is chance, as with examples. Nothing depends on that: what a
 trigger suggested is in its decision, and is no part of what the log determines.
@@ -10,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from aiokafka import TopicPartition
 
@@ -20,9 +22,8 @@ from pipeline.kafka.clients import reader, stop_consumer
 from pipeline.kafka.ranges import read_range
 from pipeline.learner.clients import Entry, lag, new_consumer, new_producer, read_on, write
 from pipeline.learner.metrics import NextItemMetrics
-from pipeline.learner.records import FORMAT, Position, decode_position, encode
-from pipeline.log.items import POSITION_KEY
-from pipeline.next_item.rows import RowError
+from pipeline.next_item.position import POSITION_KEY, LaterFormatError, Position, decode_position, encode_position
+from pipeline.next_item.rows import FORMAT, RowError
 from pipeline.next_item.tables import Tables
 from pipeline.next_item.touch import TouchError, decode_touches
 
@@ -50,6 +51,8 @@ class ItemsLearner:
         self._committed: dict[int, int] = {}
         self._published = 0.0
         self._tables = Tables()
+        self._began = 0
+        self._unreadable: dict[bytes, None] = {}
         self._producer = new_producer(settings, namespace, "learner-items", TRANSACTION_TIMEOUT_MS)
         self._consumer = new_consumer(settings, namespace, "learner-items")
 
@@ -58,8 +61,13 @@ class ItemsLearner:
         await self._producer.start()
         await self._consumer.start()
         position = await self._restore()
+        self._began = position.began if position is not None and position.began else time.time_ns() // 1_000_000
         self._consumer.assign(self._touches)
-        offsets = None if position is None else position.offsets
+        offsets: dict[int, int] | None = None
+        if position is not None:
+            offsets = position.offsets
+        elif len(self._tables):
+            offsets = await self._to_the_end()
         self._offsets = await read_on(self._consumer, self._touches, offsets, self._metrics.expired)
         self._committed = dict(self._offsets)
         for tp in self._touches:
@@ -85,7 +93,8 @@ class ItemsLearner:
                 await asyncio.sleep(0)
         for tp in self._touches:  # past the marks of transactions, too
             self._offsets[tp.partition] = await self._consumer.position(tp)
-        if self._offsets != self._committed and time.monotonic() - self._published >= self._pace:
+        behind = self._unreadable or self._offsets != self._committed
+        if behind and time.monotonic() - self._published >= self._pace:
             await self._publish()
 
     def _learn(self, value: bytes | None) -> None:
@@ -102,31 +111,68 @@ class ItemsLearner:
         """Write all rows that have changed, and the position, in one transaction."""
         self._metrics.published(await write(self._producer, self._items.topic, self._entries()))
         self._committed = dict(self._offsets)
+        self._unreadable.clear()
         self._metrics.rows(len(self._tables))
         self._published = time.monotonic()
 
     def _entries(self) -> Iterator[Entry]:
+        yield from dict.fromkeys(self._unreadable).items()
         while rows := self._tables.changed(ROWS_AT_ONCE):
             yield from rows
-        yield POSITION_KEY, encode(Position(FORMAT, self._offsets))
+        yield POSITION_KEY, encode_position(Position(FORMAT, self._offsets, self._began))
 
     async def _restore(self) -> Position | None:
-        """Read the rows back. Raises UserError where another release wrote them."""
-        position = None
+        """Read the rows back. Raises UserError where a later release wrote them."""
+        written: bytes | None = None
+        first = ""
         async with reader(self._settings) as consumer:
             consumer.assign([self._items])
             begin = (await consumer.beginning_offsets([self._items]))[self._items]
             end = (await consumer.end_offsets([self._items]))[self._items]
             async for records in read_range(consumer, self._items, begin, end):
                 for record in records:
-                    if record.key == POSITION_KEY:
-                        position = decode_position(record.value)
+                    key = record.key or b""
+                    if key == POSITION_KEY:
+                        written = record.value
                         continue
                     try:
-                        self._tables.restore(record.key, record.value)
+                        self._tables.restore(key, record.value)
+                        self._unreadable.pop(key, None)
                     except RowError as error:
-                        raise UserError(
-                            f"offset {record.offset} of {self._items.topic} cannot be read ({error}): use the release "
-                            "that wrote it, or make the topic anew: what is suggested is then learned anew"
-                        ) from error
+                        self._pass_over(key)
+                        first = first or f"offset {record.offset}: {error}"
+        position = None if written is None else self._position(written)
+        self._metrics.unreadable_rows(len(self._unreadable))
+        if first:
+            logger.warning(
+                "%s: %s rows cannot be read (%s): they are taken out, and what they are of is learned anew",
+                self._items.topic,
+                f"{len(self._unreadable):,}",
+                first,
+            )
         return position
+
+    def _position(self, written: bytes) -> Position | None:
+        try:
+            return decode_position(written)
+        except LaterFormatError as error:
+            raise UserError(
+                f"{self._items.topic} was written by a later release ({error}): use that release, or make the topic "
+                "anew as docs/operations.md says: what is suggested is then learned anew"
+            ) from error
+        except RowError as error:
+            logger.warning("%s: %s: the touches that wait are passed over", self._items.topic, error)
+            return None
+
+    def _pass_over(self, key: bytes) -> None:
+        """Have nothing of a row that cannot be read, not what was written before it either."""
+        self._unreadable[key] = None
+        with suppress(RowError):
+            self._tables.restore(key, None)
+
+    async def _to_the_end(self) -> dict[int, int]:
+        """Pass over the touches: up to where they are in the rows nobody knows, and none may be counted twice."""
+        begins = await self._consumer.beginning_offsets(self._touches)
+        ends = await self._consumer.end_offsets(self._touches)
+        self._metrics.unplaced(sum(ends.values()) - sum(begins.values()))
+        return {tp.partition: end for tp, end in ends.items()}

@@ -27,7 +27,10 @@ class NextItemMetrics:
         self._lag = Gauge(
             "pipeline_next_item_lag_records", "Records of touches not learned yet.", ["partition"], registry=registry
         )
-        for reason in ("unreadable", "expired"):
+        self._unreadable_rows = Counter(
+            "pipeline_next_item_unreadable_rows_total", "Rows that could not be read back.", registry=registry
+        )
+        for reason in ("unreadable", "expired", "unplaced"):
             self._refused.labels(reason)
 
     def lag(self, partition: int, records: Callable[[], float]) -> None:
@@ -45,6 +48,14 @@ class NextItemMetrics:
     def expired(self, records: int) -> None:
         """Count records that retention took unread."""
         self._refused.labels("expired").inc(records)
+
+    def unplaced(self, records: int) -> None:
+        """Count records of which nobody knows whether they were learned."""
+        self._refused.labels("unplaced").inc(records)
+
+    def unreadable_rows(self, number: int) -> None:
+        """Count rows of the tables that could not be read back."""
+        self._unreadable_rows.inc(number)
 
     def published(self, entries: int) -> None:
         """Count what was written."""

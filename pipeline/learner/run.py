@@ -27,9 +27,9 @@ from pipeline.kafka.clients import kafka_errors, reader, stop_consumer
 from pipeline.kafka.counts import require_topics
 from pipeline.kafka.permissions import require
 from pipeline.kafka.topics import read_namespace
+from pipeline.learner import items
 from pipeline.learner.clients import lag, new_consumer, new_producer, read_on, write
 from pipeline.learner.desk import Cadence, Desk
-from pipeline.learner.items import ItemsLearner
 from pipeline.learner.kinds import AnySpec
 from pipeline.learner.metrics import UNKNOWN, LearnerMetrics, NextItemMetrics
 from pipeline.learner.records import FORMAT, Position, decode_pin, encode
@@ -65,7 +65,7 @@ async def run_learner(
         await require_topics(settings, namespace, (EXAMPLES, MODELS, TOUCHES, ITEMS))
         with kafka_errors(settings):
             heads_part = Learner(settings, namespace, LearnerMetrics(registry), heads, cadence)
-            parts: tuple[Part, ...] = heads_part, ItemsLearner(settings, namespace, NextItemMetrics(registry))
+            parts: tuple[Part, ...] = heads_part, items.ItemsLearner(settings, namespace, NextItemMetrics(registry))
             health.missing = lambda: [lack for part in parts for lack in part.missing()]
             try:
                 for part in parts:
@@ -74,8 +74,9 @@ async def run_learner(
             except ProducerFenced as error:
                 asyncio.get_running_loop().set_exception_handler(_leave_out_fenced)
                 raise UserError(
-                    f"another learner of namespace {namespace.name} has started, or this one stood still for "
-                    f"{TRANSACTION_TIMEOUT_MS // 1000} s: run one"
+                    f"another learner of namespace {namespace.name} has started, or this one stood still while it "
+                    f"wrote (models for {TRANSACTION_TIMEOUT_MS // 1000} s, tables of the next item for "
+                    f"{items.TRANSACTION_TIMEOUT_MS // 1000} s): run one"
                 ) from error
             finally:
                 for part in parts:

@@ -15,8 +15,9 @@ from aiokafka.errors import KafkaError
 
 from pipeline.config.namespace import ITEMS, Namespace
 from pipeline.kafka.clients import stop_consumer
-from pipeline.log.items import POSITION_KEY
 from pipeline.next_item.fusion import Suggestion as Found
+from pipeline.next_item.position import POSITION_KEY, decode_position
+from pipeline.next_item.rows import RowError
 from pipeline.next_item.shelf import Shelf
 from pipeline.triggers.contract import Suggestion, Why
 from pipeline.worker.items_metrics import ShelfMetrics
@@ -45,9 +46,11 @@ class ItemsReader:
         self._metrics = metrics
         self._shelf = Shelf()
         self._next = 0
+        self._began = 0
         self._said = ""
         self._failures: set[type[Exception]] = set()
         metrics.shows(lambda: self._shelf)
+        metrics.read_all(time.time())
 
     def suggest(self, site: str, recent: dict[str, int], may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
         """What somebody who touched these items may look at next. Never raises: an event must not be lost by it.
@@ -104,16 +107,29 @@ class ItemsReader:
             self._metrics.lag(lambda: self._lag(consumer))
             self._said = ""
             while True:
-                await self._take(await consumer.getmany(self._items, timeout_ms=POLL_MS, max_records=POLL_RECORDS))
+                polled = await consumer.getmany(self._items, timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+                for record in polled.get(self._items, ()):
+                    if record.key == POSITION_KEY and self._is_anew(record.value):
+                        self._shelf = Shelf()
+                        return f"{self._items.topic} was made anew: it is read from its beginning"
+                    if record.key is not None and record.key != POSITION_KEY:
+                        self._shelf.put(record.key, record.value)
+                await asyncio.sleep(0)
                 self._next = await consumer.position(self._items)
+                answered = consumer.last_poll_timestamp(self._items)
+                if answered is not None and not self._lag(consumer):
+                    self._metrics.read_all(answered / 1000)
         finally:
             await stop_consumer(consumer)
 
-    async def _take(self, polled: dict[TopicPartition, list[Any]]) -> None:
-        for record in polled.get(self._items, ()):
-            if record.key is not None and record.key != POSITION_KEY:
-                self._shelf.put(record.key, record.value)
-        await asyncio.sleep(0)
+    def _is_anew(self, position: bytes | None) -> bool:
+        """Whether other tables are written here than those whose rows were read before."""
+        try:
+            began = decode_position(position or b"").began
+        except RowError:
+            return False
+        known, self._began = self._began, max(self._began, began)
+        return 0 < known < began
 
     def _lag(self, consumer: AIOKafkaConsumer) -> float:
         end = consumer.last_stable_offset(self._items) if self._items in consumer.assignment() else None

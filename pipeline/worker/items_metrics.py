@@ -23,6 +23,11 @@ class ShelfMetrics:
             registry=registry,
         )
         self._lag = Gauge("pipeline_next_item_shelf_lag_records", "Rows written and not read yet.", registry=registry)
+        self._read = Gauge(
+            "pipeline_next_item_shelf_read_timestamp_seconds",
+            "When Kafka last said that there are no rows but those held; of the start until it has.",
+            registry=registry,
+        )
         self._queries = Counter(
             "pipeline_next_item_queries_total",
             "Personalizations that asked what to suggest, by what came of it.",
@@ -48,6 +53,10 @@ class ShelfMetrics:
     def lag(self, records: Callable[[], float]) -> None:
         """Measure how far the shelf is behind with `records`, when it is asked for."""
         self._lag.set_function(records)
+
+    def read_all(self, at: float) -> None:
+        """Show that all rows that there were at `at`, seconds since the epoch, are held."""
+        self._read.set(at)
 
     def answered(self, seconds: float, suggestions: Collection[Suggestion]) -> None:
         """Count a question that was answered."""

@@ -8,7 +8,7 @@ from pipeline.config.namespace import ITEMS
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import reader
 from pipeline.kafka.ranges import read_range
-from pipeline.log.items import POSITION_KEY
+from pipeline.next_item.position import POSITION_KEY
 from pipeline.next_item.rows import RowKind, decode_item, decode_key
 
 
@@ -21,7 +21,7 @@ async def rows(settings: Settings) -> dict[bytes, bytes]:
         end = (await consumer.end_offsets([items]))[items]
         async for polled in read_range(consumer, items, 0, end):
             found |= {record.key: record.value for record in polled}
-    return {key: value for key, value in found.items() if key != POSITION_KEY}
+    return {key: value for key, value in found.items() if key != POSITION_KEY and value is not None}
 
 
 async def touched(settings: Settings) -> Counter[str]:

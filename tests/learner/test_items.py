@@ -23,6 +23,8 @@ from pipeline.config.settings import MetricsSettings, Settings
 from pipeline.kafka.clients import connection
 from pipeline.learner.run import run_learner
 from pipeline.local.ports import free_port
+from pipeline.next_item.position import POSITION_KEY, Position, encode_position
+from pipeline.next_item.rows import FORMAT, RowKind, encode_key
 from pipeline.next_item.shelf import Shelf
 from pipeline.next_item.touch import Touch, encode_touches
 from tests.learner.item_rows import rows, touched
@@ -61,6 +63,18 @@ async def until_touched(settings: Settings, wanted: Counter[str]) -> None:
         return await touched(settings) == wanted
 
     await until(f"the tables have {wanted.total()} touches", is_so)
+
+
+async def scraped(port: int, page: str = "metrics") -> str:
+    url = f"http://127.0.0.1:{port}/{page}"
+    return (await asyncio.to_thread(lambda: urllib.request.urlopen(url).read())).decode()
+
+
+async def ready(port: int) -> bool:
+    try:
+        return bool(await scraped(port, "readyz"))
+    except OSError:
+        return False
 
 
 @asynccontextmanager
@@ -138,8 +152,7 @@ def test_what_is_no_touches_is_counted_and_the_rest_is_learned(settings: Setting
             first, second = records(good)
             await feed(settings, [first, b"\xc1", b"", b"\x09" + first[1:], second])
             await until_touched(settings, Counter(touch.item for touch in good))
-            url = f"http://127.0.0.1:{port}/metrics"
-            return (await asyncio.to_thread(lambda: urllib.request.urlopen(url).read())).decode()
+            return await scraped(port)
 
     text = asyncio.run(play())
     assert 'pipeline_next_item_refused_total{reason="unreadable"} 3.0' in text
@@ -149,12 +162,61 @@ def test_what_is_no_touches_is_counted_and_the_rest_is_learned(settings: Setting
     assert f"pipeline_next_item_rows {rows}.0" in text
 
 
-def test_rows_of_another_release_are_refused_in_one_line(settings: Settings) -> None:
+async def write(settings: Settings, entries: dict[bytes, bytes]) -> None:
+    """Into the rows, as somebody else."""
+    async with AIOKafkaProducer(**connection(settings.kafka)) as producer:
+        for key, value in entries.items():
+            await producer.send_and_wait(f"{settings.namespace.name}.{ITEMS}", value, key=key, partition=0)
+
+
+def test_rows_that_cannot_be_read_are_passed_over_counted_and_learned_anew(settings: Settings) -> None:
+    port = free_port()
+    watched = replace(settings, metrics=MetricsSettings(learner_port=port))
+    trail = [Touch("s", item, "", (), new=True) for item in "abcd"]
+    bad = {encode_key("s", RowKind.ITEM, "a"): b"\x02\xc1", encode_key("s", RowKind.ITEM, "b"): b"\x63", b"?": b"?"}
+
+    async def is_mended() -> bool:
+        return not bad.keys() & (await rows(settings)).keys()
+
+    async def play() -> str:
+        async with learning(settings):
+            await feed(settings, records(trail))
+            await until_touched(settings, Counter("abcd"))
+        await write(settings, bad)
+        async with learning(watched):
+            await until("they are out of the topic", is_mended)
+            assert await touched(settings) == Counter("cd")
+            await feed(settings, records(trail))
+            await until_touched(settings, Counter("abccdd"))
+            return await scraped(port)
+
+    assert "pipeline_next_item_unreadable_rows_total 3.0" in asyncio.run(play())
+
+
+def test_no_touch_is_counted_twice_where_the_position_is_lost(settings: Settings) -> None:
+    port = free_port()
+    watched = replace(settings, metrics=MetricsSettings(learner_port=port))
+
+    async def play() -> str:
+        async with learning(settings):
+            await feed(settings, records([Touch("s", "a", "", (), new=True)]))
+            await until_touched(settings, Counter("a"))
+        await write(settings, {POSITION_KEY: b"\xc1"})
+        await feed(settings, records([Touch("s", "b", "", (), new=True)]))
+        async with learning(watched):
+            await until("it is ready", lambda: ready(port))
+            await feed(settings, records([Touch("s", "c", "", (), new=True)]))
+            await until_touched(settings, Counter("ac"))
+            return await scraped(port)
+
+    assert 'pipeline_next_item_refused_total{reason="unplaced"} 4.0' in asyncio.run(play())
+
+
+def test_what_a_later_release_has_written_is_refused_in_one_line(settings: Settings) -> None:
     async def play() -> None:
-        key = b"\x93\xa1s\x01\xa1a"
-        async with AIOKafkaProducer(**connection(settings.kafka)) as producer:
-            await producer.send_and_wait(f"{settings.namespace.name}.{ITEMS}", b"\x63", key=key, partition=0)
-        with pytest.raises(UserError, match=r"offset 0 of \S+pipeline.items cannot be read .*use the release"):
+        await write(settings, {POSITION_KEY: encode_position(Position(FORMAT + 1, {}))})
+        words = rf"pipeline.items was written by a later release .*{FORMAT + 1}, this version reads {FORMAT}.*use that"
+        with pytest.raises(UserError, match=words):
             await run_learner(settings, asyncio.Event(), {})
 
     asyncio.run(play())

@@ -1,6 +1,7 @@
 """The rows that a worker suggests from, on a real Kafka: they come, they go, and without them nothing fails."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -13,6 +14,8 @@ from pipeline.config.settings import Settings
 from pipeline.kafka.clients import admin_client, connection
 from pipeline.kafka.topics import apply
 from pipeline.next_item.fusion import Source
+from pipeline.next_item.position import POSITION_KEY, Position, encode_position
+from pipeline.next_item.rows import FORMAT
 from pipeline.next_item.shelf import Shelf
 from pipeline.next_item.tables import LEAST_PEOPLE, Tables
 from pipeline.next_item.touch import Touch
@@ -81,7 +84,7 @@ def test_rows_are_suggested_from_as_they_come_and_go(settings_of: Callable[..., 
         async with reading(settings, namespace) as worker:
             assert worker.suggests("a") == ()
             known = rows("a", "b")
-            await write(settings, [*known, (b"/position", b"\x80")])
+            await write(settings, [*known, (POSITION_KEY, b"\x80")])
             await until("there are rows", lambda: _is(worker.value("shelf_rows") == len(known)))
             assert worker.suggests("a") == (Suggestion("b", Why.TOGETHER, "a"),)
             assert [worker.value("queries_total", result=result) for result in ("none", "some")] == [0, 1]
@@ -114,6 +117,53 @@ def test_a_topic_that_is_missing_is_waited_for_and_said_once(
     asyncio.run(play())
     said = [record.message for record in caplog.records if record.name == items.__name__]
     assert len([line for line in said if f"{ITEMS} does not exist" in line]) == 1
+
+
+def position(began: int) -> tuple[bytes, bytes]:
+    return POSITION_KEY, encode_position(Position(FORMAT, {}, began))
+
+
+def test_rows_of_a_topic_that_was_made_anew_take_the_place_of_all_before(
+    settings_of: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(items, "RETRY", 0.1)
+
+    async def play() -> None:
+        settings = settings_of()
+        namespace = (await apply(settings, Mode.TEST)).namespace
+        await write(settings, [*rows("a", "b"), position(began=1_000)])
+        async with reading(settings, namespace) as worker:
+            await until("there are rows", lambda: _is(worker.suggests("a") != ()))
+            await delete(settings)
+            await apply(settings, Mode.TEST)
+            await write(settings, [*rows("c", "d"), position(began=2_000), *rows("c", "d")])
+            await until("the new rows are there", lambda: _is(worker.suggests("c") != ()))
+            await until("the old ones are gone", lambda: _is(worker.suggests("a") == ()), patience=30)
+
+    asyncio.run(play())
+
+
+def test_when_it_last_had_all_rows_shows_and_stays_where_it_cannot_read(
+    settings_of: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(items, "RETRY", 0.1)
+
+    async def play() -> None:
+        settings = settings_of()
+        namespace = (await apply(settings, Mode.TEST)).namespace
+        began = time.time()
+        async with reading(settings, namespace) as worker:
+            await until("it has read", lambda: _is(worker.value("shelf_read_timestamp_seconds") > began))
+            await delete(settings)
+            await asyncio.sleep(1.2)
+            stuck = worker.value("shelf_read_timestamp_seconds")
+            await asyncio.sleep(1.2)
+            assert worker.value("shelf_lag_records") == 0
+            assert worker.value("shelf_read_timestamp_seconds") == stuck < time.time() - 1
+            await apply(settings, Mode.TEST)
+            await until("it reads again", lambda: _is(worker.value("shelf_read_timestamp_seconds") > stuck + 1))
+
+    asyncio.run(play())
 
 
 def test_what_cannot_be_suggested_costs_no_event(
