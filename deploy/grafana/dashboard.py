@@ -216,21 +216,31 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     "Models": (
         Panel(
             "Loss over that of the base rate",
-            "Over the last examples, each predicted before it was learned. Above 1 a model is not scored with.",
+            "Over the last examples, each predicted before it was learned. Above 1 a model is not scored with. "
+            "Served: of what was said when the prediction was made.",
             "none",
-            (("max by (head) (pipeline_model_log_loss_ratio)", "{{head}}"),),
+            (
+                ("max by (head) (pipeline_model_log_loss_ratio)", "{{head}}"),
+                ("max by (head) (pipeline_model_served_log_loss_ratio)", "{{head}} served"),
+            ),
         ),
         Panel(
             "AUC",
             "0.5 is a coin. Of the same examples.",
             "none",
-            (("max by (head) (pipeline_model_auc)", "{{head}}"),),
+            (
+                ("max by (head) (pipeline_model_auc)", "{{head}}"),
+                ("max by (head) (pipeline_model_served_auc)", "{{head}} served"),
+            ),
         ),
         Panel(
             "Calibration error",
             "How far what is promised is from what comes, in ten bins. Of the same examples.",
             "percentunit",
-            (("max by (head) (pipeline_model_calibration_error)", "{{head}}"),),
+            (
+                ("max by (head) (pipeline_model_calibration_error)", "{{head}}"),
+                ("max by (head) (pipeline_model_served_calibration_error)", "{{head}} served"),
+            ),
         ),
         Panel(
             "Age of the newest snapshot",
@@ -249,6 +259,12 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                 ),
                 ("sum by (reason) (rate(pipeline_model_refused_total[$__rate_interval]))", "refused: {{reason}}"),
             ),
+        ),
+        Panel(
+            "Scored when predicted",
+            "Share of the last examples that a model had said something of when they began.",
+            "percentunit",
+            (("max by (head) (pipeline_model_served_share)", "{{head}}"),),
         ),
         Panel(
             "Held, and drifting",

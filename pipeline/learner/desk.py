@@ -7,8 +7,10 @@ from typing import NamedTuple
 from pipeline.learner.clients import Entry
 from pipeline.learner.kinds import AnySpec, learn, new_learner, resumed, stored
 from pipeline.learner.records import FORMAT, Checkpoint, parts
+from pipeline.learner.served import Served, ServedQuality
 from pipeline.learner.shelf import HeadShelf, Kept
 from pipeline.learner.standing import Standing, judged, last_better, to_serve
+from pipeline.learning.head import HeadLearner
 from pipeline.learning.state import StateError
 from pipeline.log.models import served_key, version_key
 from pipeline.scoring.example import Example
@@ -48,6 +50,7 @@ class Desk:
         self._at = self._fresh = 0
         self._since: float | None = None
         self.standing = Standing()
+        self._outcomes = Served()
         if checkpoint is not None:
             self._resume(checkpoint)
         newest = max([*self._kept, shelf.served.snapshot.version if shelf.served else 0])
@@ -64,6 +67,11 @@ class Desk:
         return self._kept[max(self._kept)] if self._kept else None
 
     @property
+    def served_quality(self) -> ServedQuality | None:
+        """How good what was served turned out to be; None of a head that counts, and before the first example."""
+        return self._outcomes.quality()
+
+    @property
     def due(self) -> bool:
         """Whether there is anything that must be written now: a snapshot, or another one to serve."""
         return bool(self._uncommitted) or self._to_publish() is not None
@@ -72,8 +80,11 @@ class Desk:
         """Learn; `now` is a monotonic clock, seconds. Empty, or why it was refused: `spec` or `invalid`."""
         if example.spec != self._spec.spec.hash:
             return "spec"
+        rate = self._learner.rate if isinstance(self._learner, HeadLearner) else None
         if not learn(self._learner, example):
             return "invalid"
+        if rate is not None:
+            self._outcomes.take(example, rate)
         self._at = max(self._at, example.at)
         if not self._fresh:
             self._since = now

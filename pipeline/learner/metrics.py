@@ -1,11 +1,13 @@
 """What the learner counts and measures, for Prometheus."""
 
 from collections.abc import Callable
+from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from pipeline.learner.desk import Desk
 from pipeline.scoring.example import Example
+from pipeline.scoring.snapshot import Quality
 
 _DELAYS = (60.0, 300.0, 1_800.0, 7_200.0, *(86_400.0 * days for days in (1, 3, 7, 14, 30, 90, 180, 365)))
 UNKNOWN = ""
@@ -76,6 +78,14 @@ class LearnerMetrics:
         self._published = self._gauge(registry, "snapshot_timestamp_seconds", "When the newest snapshot was published.")
         self._version = self._gauge(registry, "version", "The version that is served.")
         self._drift = self._gauge(registry, "drift", "1 while a drift alarm stands.")
+        self._share = self._gauge(registry, "served_share", "Share of the last examples that something was said of.")
+        self._served_ratio = self._gauge(
+            registry, "served_log_loss_ratio", "Loss of what was served over that of the base rate, last examples."
+        )
+        self._served_auc = self._gauge(registry, "served_auc", "Area under the ROC curve, of what was served.")
+        self._served_error = self._gauge(
+            registry, "served_calibration_error", "Expected calibration error, of what was served."
+        )
         self._held = Gauge(
             "pipeline_model_held",
             "1 while another version than the newest is served: pinned, or gone back to for its loss.",
@@ -130,6 +140,7 @@ class LearnerMetrics:
     def stands(self, desk: Desk) -> None:
         """Show how a head stands."""
         newest, served = desk.newest, desk.served
+        self._turned_out(desk)
         self._held.labels(desk.name, "pin").set(desk.pin > 0)
         self._held.labels(desk.name, "loss").set(desk.standing.back > 0)
         if served is not None:
@@ -145,3 +156,13 @@ class LearnerMetrics:
             self._error.labels(desk.name).set(quality.ece)
         if quality.auc is not None:
             self._auc.labels(desk.name).set(quality.auc)
+
+    def _turned_out(self, desk: Desk) -> None:
+        """Show how good what was served of a head turned out to be: not a number where too few examples tell."""
+        if (outcome := desk.served_quality) is None:
+            return
+        share, quality = outcome.share, outcome.quality or Quality()
+        self._share.labels(desk.name).set(share)
+        self._served_ratio.labels(desk.name).set(quality.loss / quality.base_loss if quality.base_loss else nan)
+        self._served_auc.labels(desk.name).set(nan if quality.auc is None else quality.auc)
+        self._served_error.labels(desk.name).set(nan if quality.ece is None else quality.ece)

@@ -108,6 +108,11 @@ class HeadLearner:
         logits = self._logits(row, self._bucket(inputs))
         return sum(share * one for share, one in zip(self._mix, logits, strict=True))
 
+    @property
+    def rate(self) -> float:
+        """The base rate as it is known now."""
+        return sigmoid(self._base())
+
     def snapshot(self, at: int) -> Snapshot:
         """All that was learned, as the next version. `at` is the time of the log, epoch milliseconds."""
         self.version += 1

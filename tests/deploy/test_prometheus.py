@@ -184,11 +184,13 @@ def live(watched: Watched) -> None:
 
 
 def learnable(number: int) -> list[Example]:
-    """Examples of a head of this release: who does much in a visit buys, and nobody else."""
+    """Examples of a head of this release: who does much in a visit buys, and nobody else. Of half it was said so."""
     spec, start = HEADS["intent"].spec, now()
     inputs = [(float(n % 2 * 9),) * len(spec.inputs) for n in range(number)]
+    said = [(None, 0) if n % 4 < 2 else (3.0 if n % 2 else -3.0, 1) for n in range(number)]
     return [
-        Example(FORMAT, "intent", SITE, str(n), 0, start, start + 1, spec.hash, inputs[n], n % 2) for n in range(number)
+        Example(FORMAT, "intent", SITE, str(n), 0, start, start + 1, spec.hash, inputs[n], n % 2, 1.0, *said[n])
+        for n in range(number)
     ]
 
 
@@ -255,7 +257,11 @@ HAPPENED = (
     "max(pipeline_source_watermark_lag_seconds) < 30",
     'max(time() - pipeline_site_last_event_timestamp_seconds{site="shop",topic="shop.orders"}) < 120',
     "pipeline_verify_differences == 0",
-    'pipeline_model_examples_total{head="intent",scored="false"} == 1200',
+    'pipeline_model_examples_total{head="intent",scored="false"} == 600',
+    'pipeline_model_served_share{head="intent"} == 0.5',
+    'pipeline_model_served_log_loss_ratio{head="intent"} < 0.1',
+    'pipeline_model_served_auc{head="intent"} == 1',
+    'pipeline_model_served_calibration_error{head="intent"} < 0.1',
     'pipeline_model_refused_total{head="",reason="unreadable"} == 1',
     'pipeline_model_log_loss_ratio{head="intent"} < 0.9',
     'time() - pipeline_model_snapshot_timestamp_seconds{head="intent"} < 120',
