@@ -2,16 +2,17 @@
 # `docker run --rm -e KAFKA_BOOTSTRAP_SERVERS=kafka:9092 live-customer-pipeline status`.
 # It holds no Java: Kafka is elsewhere. It runs with a read-only root; only /var/lib/pipeline and /tmp are written to.
 
-FROM python:3.11.14-slim-bookworm AS build
+# What folds events is compiled here, which takes a C compiler and the types of what it uses.
+FROM python:3.11.14-bookworm AS build
 WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv tools && python -m venv --without-pip /opt/pipeline
 COPY requirements-build.lock requirements-runtime.lock ./
-RUN tools/bin/pip install --only-binary=:all: --require-hashes -r requirements-build.lock \
+RUN tools/bin/pip install --only-binary=:all: --require-hashes -r requirements-build.lock -r requirements-runtime.lock \
  && tools/bin/pip --python /opt/pipeline install --only-binary=:all: --require-hashes -r requirements-runtime.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY pipeline pipeline
-RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+RUN HATCH_BUILD_HOOK_ENABLE_MYPYC=true tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && tools/bin/pip --python /opt/pipeline install --no-deps --no-index dist/*.whl
 
 FROM python:3.11.14-slim-bookworm

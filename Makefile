@@ -8,6 +8,9 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
+# What was compiled once is compiled again when it has changed.
+BUILT := $(wildcard $(COMPILED))
 KAFKA := $(VENV)/.kafka
 JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/java,java)
 
@@ -19,11 +22,11 @@ help: ## List the targets
 	@sed -nE 's/^([a-z.]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
 
 .PHONY: demo
-demo: $(KAFKA) ## Run the whole pipeline on two shops, or on a log of your own: make demo DATA=FILE
+demo: $(KAFKA) $(BUILT) ## Run the whole pipeline on two shops, or on a log of your own: make demo DATA=FILE
 	$(BIN)/pipeline demo $(if $(DATA),--data $(DATA))
 
 .PHONY: test
-test: $(KAFKA) ## Run the tests, on a real Kafka
+test: $(KAFKA) $(BUILT) ## Run the tests, on a real Kafka
 	$(BIN)/pytest -q -n $(WORKERS)
 
 .PHONY: lint
@@ -37,15 +40,15 @@ lint: $(INSTALLED) ## Check style, types, the direction of imports, schemas
 	$(BIN)/pipeline schema --check
 
 .PHONY: bench
-bench: $(KAFKA) ## Measure speed
+bench: $(KAFKA) $(COMPILED) ## Measure speed
 	$(BIN)/python -m bench
 
 .PHONY: models
-models: $(INSTALLED) ## Run every score's model over the public logs in DATA (../shared/data), beside its anchors
+models: $(INSTALLED) $(BUILT) ## Run every score's model over the public logs in DATA (../shared/data), beside its anchors
 	$(BIN)/python -m bench.models $(if $(DATA),--data $(DATA))
 
 .PHONY: chaos
-chaos: $(KAFKA) ## Kill processes over and over and check that nothing is lost or doubled
+chaos: $(KAFKA) $(BUILT) ## Kill processes over and over and check that nothing is lost or doubled
 	$(BIN)/pytest -q -m chaos
 
 .PHONY: schemas
@@ -58,8 +61,22 @@ dashboard: $(INSTALLED) ## Write Grafana's dashboard
 
 .PHONY: clean
 clean: ## Remove what was built here; Kafka's jars stay in the user's cache folder
-	rm -rf $(VENV) .pipeline dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .pipeline dist *__mypyc*.so .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find pipeline -name '*.so' -delete
+
+.PHONY: compiled
+compiled: $(COMPILED) ## Compile what folds events, in place; it takes a C compiler and a minute
+
+$(COMPILED): $(INSTALLED) $(shell find pipeline -name '*.py')
+	@command -v cc >/dev/null || $(call missing,a C compiler is needed,install one (on Debian: apt install gcc libc6-dev))
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(BIN)/python -m hatchling build -t wheel -d $(VENV)/.wheel
+	@touch $@
+
+.PHONY: interpreted
+interpreted: ## Run the sources again: remove what was compiled
+	find pipeline -name '*.so' -delete
+	rm -f *__mypyc*.so $(COMPILED)
 
 .venv: $(INSTALLED) ## Create the virtual environment from the locked requirements
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from bench import heads, latency, million, naive, next_item, restoring, sizes, throughput
 from bench.events import SKEWED, UNIFORM
 from bench.place import Place
-from bench.report import gates, say
+from bench.report import figure, gates, say
+from pipeline.engine.build import COMPILED
 from pipeline.kafka.broker import start_broker
 from pipeline.local.ports import free_port
 
@@ -28,6 +29,7 @@ def main() -> None:
     if arguments.events < FEWEST:
         parser.error(f"--events {arguments.events}: of fewer than {FEWEST:,} the steady span is too short to judge")
     started = time.monotonic()
+    figure("engine.compiled", COMPILED, "1 for yes")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with start_broker(Path(folder, "kafka"), free_port()) as broker:
             asyncio.run(_run(broker.bootstrap_servers, Path(folder), arguments.events, arguments.only or PARTS))

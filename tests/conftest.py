@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
@@ -20,6 +21,14 @@ TOGETHER = {
 }
 """Files whose tests share what is costly to set up, and so run in one process. With pytest 9.2, xdist 3.8 does not heed
 its own mark for that."""
+
+
+def pytest_configure() -> None:
+    """Refuse to test what was compiled before the sources changed: Python prefers it to them."""
+    for built in (Path(__file__).parents[1] / "pipeline").rglob("*.so"):
+        source = built.parent / f"{built.name.split('.')[0]}.py"
+        if not source.exists() or source.stat().st_mtime > built.stat().st_mtime:
+            pytest.exit(f"{source} has changed since it was compiled: make compiled, or make interpreted", returncode=2)
 
 
 class Together(LoadScopeScheduling):

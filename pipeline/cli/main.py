@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import importlib.metadata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, TypeVar
@@ -100,6 +101,14 @@ def example(*lines: str) -> str:
     return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
 
 
+def _version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked:
+        compiled = importlib.import_module("pipeline.engine.build").COMPILED
+        known = importlib.metadata.version("live-customer-pipeline")
+        click.echo(f"pipeline, version {known}, engine {'compiled' if compiled else 'interpreted'}")
+        ctx.exit()
+
+
 class OneLine(click.ClickException):
     """A UserError as the command line shows it."""
 
@@ -167,7 +176,9 @@ class PipelineGroup(click.Group):
     show_envvar=True,
     help="Settings and a policy to start from. dev: namespace dev, cart steps after 20, 40 and 60 seconds.",
 )
-@click.version_option(package_name="live-customer-pipeline")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, namespace: str | None, profile: str | None) -> None:
     """Live customer profiles and consented triggers from a shop's Kafka topics.

@@ -46,6 +46,7 @@ from pipeline.state.codec import decode_customer, next_due_of
 from pipeline.state.customer import Customer
 from pipeline.state.partition import RESERVED
 from pipeline.triggers.contract import Kind
+from pipeline.triggers.verdict import Suggest, no_suggestions
 
 T0 = 1_700_000_000_000
 EMAIL, SMS = "email", "sms"
@@ -159,7 +160,9 @@ class Shop:
         live: bool = False,
         granted: bool = True,
         kind: Kind = Kind.CART_ABANDONED,
+        suggest: Suggest = no_suggestions,
     ) -> None:
+        self.suggest = suggest
         self.kind = kind
         self.mode = Mode.LIVE if live else Mode.TEST
         self.namespace = new_namespace("test", self.mode, 1)
@@ -184,7 +187,7 @@ class Shop:
             for key, value in self.store.items()
             if not key.startswith(RESERVED) and (due := next_due_of(value))
         ]
-        self.engine = PartitionEngine(0, self.store.get, wakes, 100_000)
+        self.engine = PartitionEngine(0, self.store.get, wakes, 100_000, self.suggest)
 
     def frame(self, *rows: Row, marks: tuple[Mark, ...] = (), beats: tuple[Beat, ...] = ()) -> None:
         kind = FrameKind.EVENTS if rows else FrameKind.TICK

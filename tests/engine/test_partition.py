@@ -1,17 +1,22 @@
 """One partition of the log: nothing twice, nothing lost, and one bad event costs itself only."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
-from pipeline.engine import intake, partition
+from pipeline.config.policy import PermissionPolicy
+from pipeline.engine import partition
+from pipeline.engine.outputs import MAX_OUTPUT_BYTES
+from pipeline.events.customer import Basis, Purpose
 from pipeline.log.frames import FORMAT, Frame, FrameError, FrameKind, Mark, encode_frame
 from pipeline.log.rows import CartOp, Click, ClickKind, ConsentRow, IdentifyRow, Line, SourceResetRow
 from pipeline.state import codec
-from pipeline.state.customer import MAX_CHANNELS, Customer
-from pipeline.state.partition import CLOCK_KEY, POSITION_KEY, decode_clock, decode_position
-from pipeline.triggers import cart_abandoned
+from pipeline.state.customer import MAX_CHANNELS
+from pipeline.state.partition import CLOCK_KEY, POSITION_KEY, decode_clock, decode_position, product_key
+from pipeline.triggers.contract import Kind, Suggestion, Why
+from pipeline.triggers.verdict import Suggest
 from tests.engine.shop import ANN, SOURCES, Shop, add, at, cart, click, order, site_policy, word
 
 ONE_STEP = site_policy(steps=(30,))
@@ -99,92 +104,64 @@ def test_a_frame_is_folded_person_by_person_in_the_order_in_which_they_appear() 
 # --- one bad event
 
 
-def test_an_event_that_makes_the_fold_raise_goes_to_rejects_and_the_stream_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    handler = intake.HANDLERS[Click]
+def poisoned(_site: str, recent: dict[str, int], _may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
+    """Raises for whoever looked at "poison" last."""
+    if [*recent][-1:] == ["poison"]:
+        raise KeyError("no such thing")
+    return ()
 
-    def poisoned(customer: Customer, person: str, event: Any, site: Any) -> str | None:
-        refusal = handler(customer, person, event, site)
-        if event.id == "poison":
-            customer.seen, customer.device = 1, "broken"
-            raise KeyError("no such thing")
-        return refusal
 
-    monkeypatch.setitem(intake.HANDLERS, Click, poisoned)
+def view(minute: float, sku: str, **more: Any) -> Click:
+    return click(minute, kind=int(ClickKind.VIEW_ITEM), lines=(Line(sku, 1, 1_000, "", ""),), **more)
+
+
+def onsite_shop(suggest: Suggest) -> Shop:
+    everything = PermissionPolicy(without_record=dict.fromkeys(Purpose, Basis.LEGITIMATE_INTEREST))
+    return Shop(site_policy(permission=everything), kind=Kind.PERSONALIZATION, suggest=suggest)
+
+
+def test_an_event_that_makes_the_fold_raise_goes_to_rejects_and_the_stream_goes_on() -> None:
     shop = Shop(ONE_STEP)
-    shop.tell(click(1))
+    shop.store[product_key("s", "poison")] = b"no product"
+    shop.tell(view(1, "a"))
     before = shop.store[ANN.encode()]
-    shop.tell(click(2, event_id="poison"))
+    shop.tell(view(2, "poison", device="broken"))
     assert shop.store[ANN.encode()] == before
     (reject,) = shop.rejects
-    assert (reject.reason, reject.detail) == ("fold_error", "KeyError in the fold of Click")
+    assert (reject.reason, reject.detail) == ("fold_error", "ValidationError in the fold of Click")
     assert (reject.topic, reject.partition, reject.offset) == ("shop.clicks", 0, 2)
     assert reject.refused_by.startswith("engine ")
-    shop.tell(click(3))
+    shop.tell(view(3, "a"))
     assert shop.customer().seen == at(3)
 
 
-def test_an_event_that_raises_costs_neither_the_event_before_it_nor_the_one_after_it_in_its_frame(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    handler = intake.HANDLERS[Click]
-
-    def poisoned(customer: Customer, person: str, event: Any, site: Any) -> str | None:
-        refusal = handler(customer, person, event, site)
-        if event.id == "poison":
-            raise KeyError("no such thing")
-        return refusal
-
-    monkeypatch.setitem(intake.HANDLERS, Click, poisoned)
-    shop = Shop(ONE_STEP)
-    clicks = click(1, channel="web"), click(2, event_id="poison", channel="app"), click(3, channel="till")
-    shop.frame(*(shop.row(event) for event in clicks))
-    assert [reject.offset for reject in shop.rejects] == [2]
+def test_an_event_that_raises_costs_neither_the_event_before_it_nor_the_one_after_it_in_its_frame() -> None:
+    shop = onsite_shop(poisoned)
+    views = view(1, "a", channel="web"), view(20, "poison", channel="app"), view(40, "b", channel="till")
+    shop.frame(*(shop.row(event) for event in views))
+    assert [(reject.reason, reject.offset) for reject in shop.rejects] == [("fold_error", 2)]
     assert (shop.customer().channels, shop.customer().channel) == ({"web": at(1)}, "till")
 
 
-def test_a_trigger_that_raises_costs_the_event_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = Shop(ONE_STEP)
-
-    def broken(*_: Any) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(cart_abandoned, "enter", broken)
-    shop.tell(add(0))
-    assert [reject.reason for reject in shop.rejects] == ["fold_error"]
-    assert shop.customer().cart is None
+def test_a_trigger_that_raises_costs_the_event_too() -> None:
+    shop = onsite_shop(poisoned)
+    shop.tell(view(1, "a"), view(20, "poison"))
+    assert [reject.detail for reject in shop.rejects] == ["KeyError in the fold of Click"]
+    assert shop.customer().shown is None
+    assert shop.customer().seen == at(1)
 
 
-def test_a_timer_that_raises_stops_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = Shop(ONE_STEP)
-    shop.tell(word(-60, True), add(0, event_id="bobs"), person=BOB)
-    shop.tell(add(0, event_id="anns"))
-    judge = cart_abandoned.judge
-
-    def broken(customer: Customer, cart: Any, *more: Any) -> Any:
-        if cart.episode.id == "anns":
-            raise ZeroDivisionError
-        return judge(customer, cart, *more)
-
-    monkeypatch.setattr(cart_abandoned, "judge", broken)
-    shop.clock(60)
+def test_a_timer_that_raises_stops_nobody_elses() -> None:
+    shop = onsite_shop(poisoned)
+    for person, last in ((ANN, "poison"), (BOB, "c")):
+        shop.tell(view(0, "a"), view(1, "b"), view(1.05, last), person=person)
+    shop.outputs.clear()
+    shop.clock(5)
     assert [decision["customer_id"] for decision in shop.decisions()] == ["bob"]
     assert shop.discarded["timer_error"] == 1
-    monkeypatch.undo()
-    shop.tell(click(61))
-    shop.clock(200)
-    assert len(shop.decisions()) == 2
-
-
-def test_a_profile_that_would_be_too_large_keeps_its_earlier_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.engine.partition.MAX_VALUE_BYTES", 500)
-    shop = Shop(ONE_STEP)
-    shop.tell(add(0, "x" * 400))
-    assert [reject.reason for reject in shop.rejects] == ["value_too_large"]
-    shop.tell(add(0))
-    shop.clock(30)
-    assert shop.said() == [(1, "emitted", "silent", 30)]
+    shop.tell(view(6, "b"))
+    shop.clock(10)
+    assert [decision["customer_id"] for decision in shop.decisions()] == ["bob", "ann"]
 
 
 def _widest(number: int) -> Line:
@@ -192,6 +169,17 @@ def _widest(number: int) -> Line:
     return Line(
         f"{number:04}".ljust(128, "\U0001f6d2"), 1, 10**9, *(f"{n}{number:04}".ljust(256, "\U0001f6d2") for n in "cb")
     )
+
+
+def test_a_profile_that_would_be_too_large_keeps_its_earlier_value() -> None:
+    shop = Shop(ONE_STEP)
+    shop.tell(add(0, event_id="first"))
+    before = shop.store[ANN.encode()]
+    shop.tell(cart(1, CartOp.ADD, *map(_widest, range(60))))
+    assert [reject.reason for reject in shop.rejects] == ["value_too_large"]
+    assert shop.store[ANN.encode()] == before
+    shop.clock(30)
+    assert shop.said() == [(1, "emitted", "silent", 30)]
 
 
 def test_a_customer_is_far_from_too_large_as_long_as_there_is_said_to_be_room() -> None:
@@ -230,20 +218,19 @@ def test_a_cart_of_any_worth_is_taken(rates: dict[str, float]) -> None:
 def test_what_cannot_be_stored_of_an_event_costs_that_event_only(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Shop(ONE_STEP)
     before = shop.store[ANN.encode()]
-    monkeypatch.setattr("pipeline.engine.partition.encode_customer", lambda _: 1 // 0)
+    monkeypatch.setattr(partition, "encode_customer", lambda _: 1 // 0)
     shop.tell(add(0))
     assert [reject.reason for reject in shop.rejects] == ["fold_error"]
     assert shop.store[ANN.encode()] == before
 
 
-def test_an_output_that_would_be_too_large_is_refused_with_what_caused_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = Shop(ONE_STEP)
-    shop.tell(add(0))
-    shop.clock(30)
-    shop.said()
-    monkeypatch.setattr("pipeline.engine.partition.MAX_OUTPUT_BYTES", 10)
-    shop.tell(order(40))
+def test_an_output_that_would_be_too_large_is_refused_with_what_caused_it() -> None:
+    shop = onsite_shop(lambda *_: (Suggestion("x" * MAX_OUTPUT_BYTES, Why.ALL),))
+    shop.tell(view(0, "a"))
+    before = shop.store[ANN.encode()]
+    shop.tell(view(1, "b"))
     assert [reject.reason for reject in shop.rejects] == ["value_too_large"]
+    assert shop.store[ANN.encode()] == before
     assert shop.said() == []
 
 

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from pipeline.config.policy import PermissionPolicy
 from pipeline.engine.batch import Batch
-from pipeline.engine.partition import PartitionEngine
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log.rows import CartOp, Click, ClickKind, ConsentRow
 from pipeline.next_item.touch import MAX_BEFORE, Touch, encode_touches
@@ -38,16 +37,12 @@ class SuggestingShop(Shop):
     def __init__(self, *items: str) -> None:
         self.items = items
         self.asked: list[list[str]] = []
-        super().__init__(site_policy(permission=ONSITE), kind=Kind.PERSONALIZATION)
+        super().__init__(site_policy(permission=ONSITE), kind=Kind.PERSONALIZATION, suggest=self.allowed)
 
-    def suggest(self, site: str, recent: dict[str, int], may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
+    def allowed(self, site: str, recent: dict[str, int], may: Callable[[str], bool]) -> tuple[Suggestion, ...]:
         assert site == "s"
         self.asked.append(list(recent))
         return tuple(Suggestion(item, Why.ALL) for item in self.items if may(item))
-
-    def reopen(self) -> None:
-        super().reopen()
-        self.engine = PartitionEngine(0, self.store.get, [], 100_000, self.suggest)
 
 
 def view(minute: float, sku: str, category: str = "shoes") -> Click:

@@ -78,7 +78,7 @@ def test_a_customer_of_the_format_before_order_facts_is_read_with_what_it_knew()
 
 
 def test_a_customer_of_the_format_before_blocks_of_ids_is_read_with_its_ids_and_without_heads() -> None:
-    fields = msgspec.to_builtins(Customer(next_due=9, ordered=4))[:-1]
+    fields = msgspec.to_builtins(Customer(next_due=9, ordered=4), builtin_types=(bytes,))[:-1]
     fields[Customer.__struct_fields__.index("clicks")] = [recent.digest("e1") + b"\0\0\x07", 7_000, 3]
     value = b"\x02" + msgspec.msgpack.encode(fields)
     customer = decode_customer(value)
