@@ -15,6 +15,7 @@ transaction, and all that has changed into the same one; how often that is done 
 """
 
 from collections import OrderedDict
+from itertools import islice
 
 from msgspec import Struct, field
 
@@ -211,7 +212,7 @@ class Tables:
 
     def _category_row(self, site: str, category: Category) -> CategoryRow:
         ranked = sorted(category.weights, key=category.weights.__getitem__)[::-1]
-        best = [name for name in ranked if self._is_told(site, name)][:POPULAR]
+        best = list(islice((name for name in ranked if self._is_told(site, name)), POPULAR))
         ahead = frozenset(best)
         more = [name for name in ranked if name not in ahead]
         category.weights = {name: category.weights[name] for name in (*reversed(more), *reversed(best))}
