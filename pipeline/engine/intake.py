@@ -27,7 +27,7 @@ from pipeline.profile.days import day_of
 from pipeline.profile.money import in_base_currency
 from pipeline.profile.orders import Arrived, take
 from pipeline.state import recent
-from pipeline.state.customer import MAX_CHANNELS, MAX_WISHES, Customer, Grant, Grants, Recent
+from pipeline.state.customer import MAX_CHANNELS, MAX_LOGINS, MAX_WISHES, Customer, Grant, Grants, Recent
 from pipeline.state.orders import Orders
 from pipeline.triggers.verdict import SiteNow
 
@@ -144,6 +144,11 @@ def _consent(customer: Customer, _person: str, event: ConsentRow, site: SiteNow)
 
 
 def _identify(customer: Customer, _person: str, event: IdentifyRow, _site: SiteNow) -> str | None:
+    known, mark = customer.logins, recent.digest(event.id)
+    size = len(mark)
+    if mark in [known[place : place + size] for place in range(0, len(known), size)]:
+        return DUPLICATE
+    customer.logins = (known + mark)[-MAX_LOGINS * size :]
     customer.seen = max(customer.seen, event.at)
     return None
 

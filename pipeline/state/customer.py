@@ -19,7 +19,8 @@ from pipeline.state.win_back import WinBack
 MAX_CHANNELS: Final = 8
 MAX_ACTIVE: Final = 64
 MAX_WISHES: Final = 16
-MAX_WORDS: Final = 8
+MAX_WORDS = 8
+MAX_LOGINS: Final = 4
 NEVER: Final = 0
 
 
@@ -53,7 +54,8 @@ class Customer(Struct, array_like=True, gc=False):
     clock has not passed or the episode not absorbed.
 
     `born` is the first activity that was read, `interested` the last that was about products. `stage` is the funnel
-    stage (`pipeline.profile.funnel`). `wishes` are the items of the wish list, the newest last.
+    stage (`pipeline.profile.funnel`). `wishes` are the items of the wish list, the newest last. `logins` holds 5-byte
+    digests of the last MAX_LOGINS logins, so that one told twice counts once.
     """
 
     next_due: int = NEVER
@@ -81,6 +83,7 @@ class Customer(Struct, array_like=True, gc=False):
     win_back: WinBack | None = None
     shown: Shown | None = None
     heads: Heads | None = None
+    logins: bytes = b""
 
 
 snapshot: Callable[[Customer], Customer] = Customer.__copy__  # type: ignore[attr-defined]  # msgspec does not say so

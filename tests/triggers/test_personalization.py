@@ -235,6 +235,18 @@ def test_a_top_rank_changes_by_more_than_a_tenth(dimension: str, score: int, lea
     assert last[{"categories": "category", "brands": "brand"}[dimension]] == leads
 
 
+def test_a_login_that_is_told_twice_is_judged_once() -> None:
+    shop, twice = shop_of(), login(1)
+    shop.tell(view(0))
+    affinity(shop, categories={"shoes": 5_000})
+    shop.tell(twice, login(2))
+    assert emitted(shop)[-1]["episode"] == twice.id
+    affinity(shop, categories={"boots": 50_000})
+    shop.tell(twice)
+    assert emitted(shop) == []
+    assert shop.discarded["duplicate"] == 1
+
+
 @pytest.mark.parametrize(
     ("scores", "shown"),
     [
