@@ -207,7 +207,10 @@ def _purchase(event: OrderRow, site: SiteNow) -> CartChange:
 
 
 def _withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
-    """Cancel what was emitted for a channel that is not allowed at `at`, of which a word has just been entered."""
+    """Cancel what was emitted for a channel that a word of `at`, just entered, takes back.
+
+    A word from before a step was due, read late, takes it back only where it still ruled then.
+    """
     cart = customer.cart
     if cart is None or cart.episode is None or not cart.episode.emitted:
         return []
@@ -215,7 +218,7 @@ def _withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
     gone = [
         e
         for e in episode.emitted
-        if at < e.expires and not allowed(customer.grants, Purpose.MARKETING_MESSAGE, e.channel, policy, at)
+        if at < e.expires and not allowed(customer.grants, Purpose.MARKETING_MESSAGE, e.channel, policy, max(at, e.due))
     ]
     if gone:
         left = tuple(e for e in episode.emitted if e not in gone)

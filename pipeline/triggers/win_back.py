@@ -156,7 +156,8 @@ def _word(customer: Customer, person: str, at: int, site: SiteNow) -> list[Verdi
     verdicts: list[Verdict] = []
     win_back = _begun(customer, site)
     policy, purpose = site.policy.permission, Purpose.MARKETING_MESSAGE
-    if win_back.busy > at and not allowed(customer.grants, purpose, win_back.channel, policy, at):
+    ruled = max(at, win_back.decided)  # one from before the decision takes it back only where it still ruled then
+    if win_back.busy > at and not allowed(customer.grants, purpose, win_back.channel, policy, ruled):
         win_back = _answered(win_back, at, Reason.WITHDRAWN, site, verdicts)
     customer.win_back = win_back
     _schedule(customer, person, site)

@@ -542,6 +542,17 @@ def test_a_withdrawal_cancels_at_once_and_a_word_on_another_channel_does_not() -
     assert shop.said() == [(1, "cancelled", "withdrawn", 52)]
 
 
+def test_an_old_word_that_is_read_late_takes_back_only_what_it_still_ruled() -> None:
+    shop = Shop()
+    shop.tell(add(0))
+    shop.clock(40)
+    shop.said()
+    shop.tell(word(-100, False), word(-90, True), word(-80, True, "email"))
+    assert shop.said() == []
+    shop.tell(word(20, False))
+    assert shop.said() == [(1, "cancelled", "withdrawn", 20)]
+
+
 def test_a_word_of_a_basis_that_is_not_accepted_withdraws_too() -> None:
     shop = Shop()
     shop.tell(add(0))

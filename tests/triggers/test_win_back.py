@@ -452,6 +452,15 @@ def test_a_withdrawal_of_its_channel_cancels_and_of_another_does_not() -> None:
     assert [(s.outcome, s.reason) for s in heard(made)] == [("cancelled", "withdrawn")]
 
 
+def test_an_old_word_that_is_read_late_takes_back_only_what_it_still_ruled() -> None:
+    made = until(91, order(0))
+    assert [s.outcome for s in heard(made)] == ["emitted"]
+    made.tell(word(-2, False), word(-1, True), shop.report(-3 * MINUTES, Report.COMPLAINED, "email"))
+    assert heard(made) == []
+    made.tell(word(80, False))
+    assert [(s.outcome, s.reason) for s in heard(made)] == [("cancelled", "withdrawn")]
+
+
 def test_a_withdrawal_lets_the_next_one_come_on_another_channel() -> None:
     made = until(91, order(0), policy=policy(WinBackPolicy(dormant_after=Millis(60 * DAY))))
     made.tell(word(92, False, "email"))
