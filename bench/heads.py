@@ -10,17 +10,20 @@ import msgspec
 
 from bench.events import SKEWED, stream
 from bench.report import figure, say
+from pipeline.config.durations import DAY
 from pipeline.config.namespace import MODELS, Mode, new_namespace
 from pipeline.engine import heads
 from pipeline.engine.partition import PartitionEngine
 from pipeline.ingest.framing import Framer
-from pipeline.learning.head import HeadLearner
-from pipeline.learning.heads import HEADS
-from pipeline.learning.state import encode_state
+from pipeline.learner.kinds import learn, new_learner, stored
+from pipeline.learning.heads import COUNTS, HEADS
 from pipeline.log.frames import FORMAT, Frame, FrameKind, Mark, encode_frame
 from pipeline.log.rows import ModelRow, NamespaceRow, Row
 from pipeline.scoring.example import Example, decode_example
 from pipeline.scoring.snapshot import Snapshot, encode_snapshot
+from pipeline.simulator.happening import ORDERS
+from pipeline.simulator.parameters import Habits, SimulatedShop
+from pipeline.simulator.shop import simulate
 
 HOUR = 3_600_000
 CACHE_BYTES = 256 * 1024 * 1024
@@ -29,6 +32,9 @@ FRAMES_A_TRANSACTION = 4
 REPEATS = 3
 START = 1_700_000_000_000
 CONTROL = "pipeline.control"
+SHOP = SimulatedShop(seed=31, sessions=60_000, duration_ms=730 * DAY, habits=Habits(known_visits=0.9))
+ORDERS_A_FRAME = 20
+"""About as many as come in a day: the clock passes each."""
 
 _cpu = time.process_time
 
@@ -53,7 +59,7 @@ def measure(events: int) -> None:
             bare.append(_fold(frames, [])[0])
         seconds, examples = _fold(frames, [])
         without.append(seconds)
-    snapshots = _learn(examples)
+    snapshots = _learn([*examples, *_fold(_years_of_orders(), [])[1]])
     scored = [_fold(frames, snapshots)[0] for _ in range(REPEATS)]
     per = 1e6 / events
     figure("heads.engine_without", min(bare) * per, "us/event")
@@ -65,23 +71,24 @@ def measure(events: int) -> None:
 def _learn(examples: list[Example]) -> list[Snapshot]:
     """Learn the examples of each head, over and over where they are few. Returns what was learned."""
     snapshots = []
-    for name, head in HEADS.items():
+    for name, head in {**HEADS, **COUNTS}.items():
         own = [example for example in examples if example.head == name]
         if not own:
-            say(f"heads: the stream has no examples of {name}")
+            say(f"heads: neither stream has examples of {name}")
             continue
-        learner, count = HeadLearner(head), 0
+        learner, count = new_learner(head), 0
         began = _cpu()
         while count < 20_000:
             for example in own:
-                learner.learn(example)
+                learn(learner, example)
                 count += 1
                 if count % 200 == 0:
                     learner.snapshot(example.at)
+        figure(f"learner.{name}.examples", len(own), "")
         figure(f"learner.{name}.rate", count / (_cpu() - began), "examples/s of one core")
         snapshot = learner.snapshot(START)
         figure(f"learner.{name}.snapshot", len(encode_snapshot(snapshot)), "bytes")
-        figure(f"learner.{name}.state", len(encode_state(learner.state())), "bytes")
+        figure(f"learner.{name}.state", len(stored(learner)), "bytes")
         snapshots.append(msgspec.structs.replace(snapshot, quality=type(snapshot.quality)()))
     return snapshots
 
@@ -102,6 +109,24 @@ def _frames(events: int) -> list[bytes]:
             frames += [data for _, data in framer.frame(waiting.items(), sent.at).frames]
             frames.append(framer.tick([Mark(clocked, sent.at - 1_000) for clocked in namespace.clocked()], []))
             waiting = {}
+    return frames
+
+
+def _years_of_orders() -> list[bytes]:
+    """What reorder and count learn from ends days to a year after an order: the orders of a shop over two years."""
+    namespace = new_namespace("bench", Mode.LIVE, 1)
+    ids = {source.topic: number for number, source in enumerate(namespace.sources)}
+    framer = Framer(namespace, "bench", FRAME_ROWS)
+    frames = [_control(ids[CONTROL], 0, NamespaceRow(msgspec.json.encode(namespace)))]
+    orders = [one for one in simulate(SHOP, lambda _: None) if one.topic == ORDERS]
+    for first in range(0, len(orders), ORDERS_A_FRAME):
+        some = orders[first : first + ORDERS_A_FRAME]
+        records = [
+            Record(first + place, one.at_ms, one.key.encode(), msgspec.json.encode(one.event))
+            for place, one in enumerate(some)
+        ]
+        frames += [data for _, data in framer.frame([(ids[ORDERS], records)], some[-1].at_ms).frames]
+        frames.append(framer.tick([Mark(clocked, some[-1].at_ms - 1_000) for clocked in namespace.clocked()], []))
     return frames
 
 
