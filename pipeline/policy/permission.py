@@ -10,6 +10,7 @@ from typing import Final
 from pipeline.config.policy import PermissionPolicy
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log import consent
+from pipeline.log.rows import ConsentRow
 from pipeline.state.customer import MAX_WORDS, Grant, Grants
 
 _CONSENT_MODE: Final = {
@@ -93,6 +94,11 @@ def channels_at(grants: Grants, at: int, policy: PermissionPolicy) -> Iterator[s
     for channel in policy.channels:
         if allowed(grants, Purpose.MARKETING_MESSAGE, channel.value, policy, at):
             yield channel.value
+
+
+def refuses(word: ConsentRow, policy: PermissionPolicy) -> bool:
+    """Whether a word takes a permission away, or gives it on a basis that is not accepted."""
+    return not word.granted or word.basis not in policy.accepted.get(Purpose(word.purpose), ())
 
 
 def withdrawn_after(grants: Grants, channel: str, policy: PermissionPolicy, at: int) -> int:

@@ -18,7 +18,7 @@ from pipeline.log.rows import (
     Report,
 )
 from pipeline.policy.pacing import try_again
-from pipeline.policy.permission import allowed
+from pipeline.policy.permission import allowed, refuses
 from pipeline.state.cart import (
     CART_CHANGE,
     PURCHASE,
@@ -66,12 +66,13 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
     if isinstance(event, OrderRow):
         return _change(customer, person, _purchase(event, site), site) if event.news == _PURCHASE else []
     if isinstance(event, ConsentRow):
-        return _withdraw(customer, event.at, site)
-    if isinstance(event, MessageRow):
+        if event.purpose == Purpose.MARKETING_MESSAGE and refuses(event, site.policy.permission):
+            return _withdraw(customer, event.channel, event.at, site)
+    elif isinstance(event, MessageRow):
         if event.report == Report.SENT:
             _mark_sent(customer, person, event.trigger_id)
         elif event.report in (Report.UNSUBSCRIBED, Report.COMPLAINED):
-            return _withdraw(customer, event.at, site)
+            return _withdraw(customer, event.channel, event.at, site)
     return []
 
 
@@ -206,10 +207,10 @@ def _purchase(event: OrderRow, site: SiteNow) -> CartChange:
     return CartChange(event.at, PURCHASE, 0, event.id, PURCHASE_KEEP, lines)
 
 
-def _withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
-    """Cancel what was emitted for a channel that a word of `at`, just entered, takes back.
+def _withdraw(customer: Customer, channel: str, at: int, site: SiteNow) -> list[Verdict]:
+    """Cancel what was emitted for a channel, "" for any, that a refusal of `at`, just entered, takes back.
 
-    A word from before a step was due, read late, takes it back only where it still ruled then.
+    One from before a step was due, read late, takes it back only where it still ruled then.
     """
     cart = customer.cart
     if cart is None or cart.episode is None or not cart.episode.emitted:
@@ -218,7 +219,9 @@ def _withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
     gone = [
         e
         for e in episode.emitted
-        if at < e.expires and not allowed(customer.grants, Purpose.MARKETING_MESSAGE, e.channel, policy, max(at, e.due))
+        if at < e.expires
+        and channel in ("", e.channel)
+        and not allowed(customer.grants, Purpose.MARKETING_MESSAGE, e.channel, policy, max(at, e.due))
     ]
     if gone:
         left = tuple(e for e in episode.emitted if e not in gone)

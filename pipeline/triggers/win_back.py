@@ -19,7 +19,7 @@ from pipeline.log.rows import (
     PersonEvent,
     Report,
 )
-from pipeline.policy.permission import allowed
+from pipeline.policy.permission import allowed, refuses
 from pipeline.state.customer import NEVER, Customer, wake_by
 from pipeline.state.win_back import FIRST_DAYS, OpenWinBack, Variant, Waiting, WinBack
 from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
@@ -52,7 +52,11 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
     elif isinstance(event, OrderRow):
         return _order(customer, person, event, site)
     elif isinstance(event, ConsentRow):
-        return _word(customer, person, event.at, site) if event.purpose == Purpose.MARKETING_MESSAGE else []
+        if event.purpose == Purpose.MARKETING_MESSAGE:
+            refused = refuses(event, site.policy.permission)
+            verdicts = _withdraw(customer, event.channel, event.at, site) if refused else []
+            _word(customer, person, site)
+            return verdicts
     elif isinstance(event, IdentifyRow):
         _visit(customer, person, event.at, site)
     elif isinstance(event, MessageRow):
@@ -151,22 +155,31 @@ def _order(customer: Customer, person: str, event: OrderRow, site: SiteNow) -> l
     return verdicts
 
 
-def _word(customer: Customer, person: str, at: int, site: SiteNow) -> list[Verdict]:
-    """A word on messages makes a candidate of a visitor; a refusal cancels what is open on its channel."""
-    verdicts: list[Verdict] = []
-    win_back = _begun(customer, site)
-    policy, purpose = site.policy.permission, Purpose.MARKETING_MESSAGE
-    ruled = max(at, win_back.decided)  # one from before the decision takes it back only where it still ruled then
-    if win_back.busy > at and not allowed(customer.grants, purpose, win_back.channel, policy, ruled):
-        win_back = _answered(win_back, at, Reason.WITHDRAWN, site, verdicts)
-    customer.win_back = win_back
+def _word(customer: Customer, person: str, site: SiteNow) -> None:
+    """A word on messages makes a candidate of a visitor."""
+    customer.win_back = _begun(customer, site)
     _schedule(customer, person, site)
+
+
+def _withdraw(customer: Customer, channel: str, at: int, site: SiteNow) -> list[Verdict]:
+    """A refusal of a channel, "" for any, cancels what is open on it.
+
+    One from before it was decided, read late, cancels it only where it still ruled then.
+    """
+    verdicts: list[Verdict] = []
+    win_back, rules = customer.win_back, site.policy.permission
+    if win_back is None or win_back.busy <= at or channel not in ("", win_back.channel):
+        return verdicts
+    if not allowed(customer.grants, Purpose.MARKETING_MESSAGE, win_back.channel, rules, max(at, win_back.decided)):
+        customer.win_back = _answered(win_back, at, Reason.WITHDRAWN, site, verdicts)
     return verdicts
 
 
 def _message(customer: Customer, person: str, event: MessageRow, site: SiteNow) -> list[Verdict]:
     if event.report in (Report.UNSUBSCRIBED, Report.COMPLAINED):
-        return _word(customer, person, event.at, site)
+        verdicts = _withdraw(customer, event.channel, event.at, site)
+        _word(customer, person, site)
+        return verdicts
     if event.report == Report.CLICKED:
         win_back = _begun(customer, site)
         times = noted(win_back.heard.get(event.channel, ()), event.at, site.clock)

@@ -547,7 +547,11 @@ def test_an_old_word_that_is_read_late_takes_back_only_what_it_still_ruled() -> 
     shop.tell(add(0))
     shop.clock(40)
     shop.said()
-    shop.tell(word(-100, False), word(-90, True), word(-80, True, "email"))
+    shop.tell(word(-100, False), word(-90, True))
+    assert shop.said() == []
+    shop.tell(word(45, True))
+    shop.clock(46)
+    shop.tell(word(-100, False, "sms"), word(-100, True), word(-100, False, purpose="profile"), word(46, True))
     assert shop.said() == []
     shop.tell(word(20, False))
     assert shop.said() == [(1, "cancelled", "withdrawn", 20)]
