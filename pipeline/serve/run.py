@@ -161,6 +161,9 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         """Ask Redis anew where they stand, before the next batch."""
         assigned = list(assigned)
         self._forget(assigned)
+        if self._search is not None:  # others may have gone on with these partitions meanwhile
+            self._search.cancel()
+            self._search = None
         self._lacking = len(assigned)
 
     async def step(self) -> None:
@@ -202,14 +205,15 @@ class Serve(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
 
     async def _find_models(self, lacking: list[TopicPartition]) -> dict[TopicPartition, _Known]:
         """The snapshots of some partitions. What is not found at once is searched beside the reading of the others."""
-        if self._search is None:
+        search = self._search
+        if search is None:
             self._consumer.pause(*lacking)
-            self._search = asyncio.create_task(self._models_of(lacking))
-        await asyncio.wait([self._search], timeout=POLL_MS / 1000)
-        if not self._search.done():
+            search = self._search = asyncio.create_task(self._models_of(lacking))
+        await asyncio.wait([search], timeout=POLL_MS / 1000)
+        if not search.done() or search is not self._search:
             return {}
-        found, self._search = self._search, None
-        return await found
+        self._search = None
+        return await search
 
     async def _models_of(self, partitions: list[TopicPartition]) -> dict[TopicPartition, _Known]:
         found = {tp: _Known({}, 0) for tp in partitions}
