@@ -62,6 +62,12 @@ def examples(stage: Stage) -> Counter[str]:
     return Counter(decode_example(record.value).head for record in stage.records(EXAMPLES))
 
 
+def told_of(stage: Stage) -> Counter[str]:
+    """Of how many examples it is known what was said when they began, by head."""
+    known = [decode_example(record.value) for record in stage.records(EXAMPLES)]
+    return Counter(example.head for example in known if example.served is not None)
+
+
 def trained(stage: Stage) -> Counter[str]:
     """How many the learner has committed as learned, by head."""
     kept = asyncio.run(_shelf(stage))

@@ -10,9 +10,9 @@ import pytest
 from pipeline.replay.history import History
 from pipeline.replay.publish import SETTLE
 from tests.faults.histories import a_shop, slices
-from tests.faults.learned import end_learning, scored, snapshots, trained, wait_for_snapshots
+from tests.faults.learned import end_learning, scored, snapshots, told_of, trained, wait_for_snapshots
 from tests.faults.processes import Process, Stage, patient
-from tests.faults.view import CANCELLED
+from tests.faults.view import CANCELLED, scored_in_redis
 
 
 def kill_while_events_flow(
@@ -71,6 +71,11 @@ def kill_learner_and_all_others(stage: Stage, seed: int, sessions: int, seconds:
     told = scored(stage.triggers())
     assert told.keys() <= snapshots(stage), "scored with what must not be scored with"
     assert heads <= {one.head for one in told}, f"too little was scored to tell: {told}, of {snapshots(stage)}"
+    assert all(told_of(stage)[head] > 100 for head in heads), f"too little is known of what was said: {told_of(stage)}"
+    assert stage.redis is not None
+    shown = scored_in_redis(stage.redis.url, stage.name)
+    assert shown.keys() <= snapshots(stage), "a profile is scored with what must not be scored with"
+    assert shown.total() > 10, f"too few profiles are scored to tell: {shown}"  # by then no cart waits any more
 
 
 @pytest.mark.chaos

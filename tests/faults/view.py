@@ -29,6 +29,16 @@ def versions_in_redis(url: str, namespace: str) -> list[int]:
     return sorted(int(json.loads(profile)["version"].partition("-")[2]) for profile in profiles)
 
 
+def scored_in_redis(url: str, namespace: str) -> Counter[tuple[str, int]]:
+    """How many profiles have a score, by head and the version of its snapshot."""
+    heads = {"intent": "intent", "cart": "cart", "reorder": "reorder", "expected": "count"}
+    with Redis.from_url(url) as redis:
+        keys = list(redis.scan_iter(f"profile:{namespace}:*", count=1_000))
+        profiles = redis.mget(keys) if keys else []
+    scores = [json.loads(profile).get("scores", {}) for profile in profiles]
+    return Counter((heads[name], one["version"]) for said in scores for name, one in said.items() if name in heads)
+
+
 def told_of_triggers(url: str, triggers: Iterable[Mapping[str, Any]]) -> Counter[str]:
     """Ask for each trigger, as a sender does: is it active, cancelled, expired? All answers must be right.
 
