@@ -5,11 +5,13 @@ A real learner on a real Kafka, watched by a real Prometheus with the alerts of 
 
 import asyncio
 from collections.abc import Iterator
+from math import log
 from random import Random
 from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from pipeline.config.namespace import LOG, Mode
 from pipeline.config.settings import KafkaSettings, NamespaceSettings, Settings, TopicSettings
@@ -147,6 +149,18 @@ def test_a_world_that_keeps_turning_is_answered_by_the_last_version_that_was_bet
     assert served is not None
     assert served.snapshot.version > newest.version
     until("the alert sees it", lambda: watched.alerted("ModelWorseThanBaseRate") == [])
+
+
+@needs_prometheus
+def test_a_version_that_has_grown_old_is_told_of_though_the_learner_does_better(watched: Watched) -> None:
+    said = [log(chance / (1 - chance)) for chance in (0.5 + RISING * (value - (MOST - 1) / 2) for value in range(MOST))]
+    place = HEADS["reorder"].spec.places["items"]
+    known = told("reorder", "items", FALLING, 2_000, seed=1)
+    watched.feed([replace(one, served=said[int(one.inputs[place])], version=1) for one in known])
+    until("what was told is learned", lambda: trained(watched, "reorder") == 2_000)
+    until("the alert sees it", lambda: watched.alerted("ServedWorseThanBaseRate") == ["reorder"])
+    assert watched.shows('pipeline_model_served_share{head="reorder"} 1.0')
+    assert "reorder" not in watched.alerted("ModelWorseThanBaseRate")
 
 
 def trained(watched: Watched, head: str) -> int:
