@@ -51,12 +51,13 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
         _touch(customer, event.at, grain_of(site.policy.cart), site)
         cart = customer.cart
         if cart is not None and (cart.rules != site.rules or not customer.next_due):
-            customer.cart = replace(cart, rules=site.rules)
-            wake_by(customer, _wake(cart, customer, site))  # a new policy may have brought steps; else none is sooner
+            _look_anew(customer, cart, site)
         return []
     if isinstance(event, CartRow):
         _touch(customer, event.at, grain_of(site.policy.cart), site)
         if event.op == _CHECKOUT:
+            if (cart := customer.cart) is not None and cart.rules != site.rules:
+                _look_anew(customer, cart, site)
             return []
         lines = content.priced(event, site.policy)
         wait = cart_wait(customer, event.id, site)
@@ -74,6 +75,12 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
         elif event.report in (Report.UNSUBSCRIBED, Report.COMPLAINED):
             return _withdraw(customer, event.channel, event.at, site)
     return []
+
+
+def _look_anew(customer: Customer, cart: Cart, site: SiteNow) -> None:
+    """A new policy may have brought steps, or sooner ones. Else activity only puts them off."""
+    customer.cart = replace(cart, rules=site.rules)
+    wake_by(customer, _wake(cart, customer, site))
 
 
 def wake(customer: Customer, site: SiteNow) -> int:

@@ -57,6 +57,8 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
             verdicts = _withdraw(customer, event.channel, event.at, site) if refused else []
             _word(customer, person, site)
             return verdicts
+        if event.purpose == Purpose.PROFILE:
+            _schedule(customer, person, site)  # what a model said of the time may have been forgotten
     elif isinstance(event, IdentifyRow):
         _visit(customer, person, event.at, site)
     elif isinstance(event, MessageRow):

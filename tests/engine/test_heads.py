@@ -478,6 +478,16 @@ def test_a_win_back_is_due_when_the_next_order_is() -> None:
     assert trigger["data"]["scores"][0]["head"] == "reorder"
 
 
+def test_who_objects_to_a_profile_is_won_back_by_the_rules() -> None:
+    shop = LearningShop(kind=Kind.WIN_BACK)
+    shop.broadcast(row(constant("reorder", -3.0, bin_9=9.0)))
+    shop.tell(order(0))
+    shop.clock(80 * DAYS)
+    shop.tell(objection(80 * DAYS))
+    shop.clock(91 * DAYS)
+    assert [said.reason for said in shop.said()] == ["second_order"]
+
+
 def test_a_win_back_says_how_many_orders_are_to_be_expected_and_what_they_are_worth() -> None:
     shop = LearningShop(kind=Kind.WIN_BACK)
     shop.broadcast(row(constant("count", math.log(0.1), horizon_1=math.log(4.0))))

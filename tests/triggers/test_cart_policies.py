@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from pipeline.config.durations import DAY
 from pipeline.config.policy import Policy, encode_policy
 from pipeline.engine.outputs import rfc3339
+from pipeline.log.rows import CartOp
 from pipeline.state.cart import Cart
 from tests.engine import worlds
 from tests.engine.harness import CONTROL, NAMESPACE, LogWriter, Record, fold_log, policy_of, sources_of, wrongly_due
-from tests.engine.shop import Shop, add, at, clear, click, order, remove, site_policy, word
+from tests.engine.shop import Shop, add, at, cart, clear, click, order, remove, site_policy, word
 from tests.oracle.cart_oracle import Input, Rules, expect, judge
 
 WORLDS = int(os.environ.get("WORLDS", "300"))
@@ -29,7 +30,11 @@ UNLEARNED = word(-50, False, purpose="profile")
 """Who objects to a profile: for the labels of the models the clock would look at a cart every now and then anyway."""
 
 
-@pytest.mark.parametrize("event", [click(100), add(100, "c"), remove(100, "c")], ids=["click", "add", "remove"])
+@pytest.mark.parametrize(
+    "event",
+    [click(100), add(100, "c"), remove(100, "c"), cart(100, CartOp.CHECKOUT)],
+    ids=["click", "add", "remove", "checkout"],
+)
 def test_a_change_that_waits_is_looked_at_by_the_shorter_step_of_a_new_policy(event: Any) -> None:
     shop = Shop(site_policy(steps=(110,)), live=True)
     shop.tell(UNLEARNED, add(0), add(1, "b"))
