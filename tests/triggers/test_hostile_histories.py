@@ -25,7 +25,18 @@ from pipeline.config.policy import (
     WinBackPolicy,
 )
 from pipeline.events.customer import Basis, Purpose
-from pipeline.log.rows import CartOp, ClickKind, ConsentRow, IdentifyRow, MessageRow, OrderNews, OrderRow, Report
+from pipeline.log.rows import (
+    CartOp,
+    CartRow,
+    Click,
+    ClickKind,
+    ConsentRow,
+    IdentifyRow,
+    MessageRow,
+    OrderNews,
+    OrderRow,
+    Report,
+)
 from pipeline.state.codec import decode_customer, encode_customer
 from pipeline.state.partition import RESERVED
 from tests.engine.learned import LearningShop, constant, row
@@ -117,6 +128,11 @@ class Hostile:
         self.times: dict[str, int] = {}
         self.words: dict[str, list[Record]] = defaultdict(list)
         self.policy_at = 0
+        self.before = 0
+        self.active: set[str] = set()
+        self.waiting: set[str] = set()
+        self.unlooked: set[str] = set()
+        self.policies = 1
         for head in ("cart", "reorder", "intent", "count"):
             if random.random() < 0.6:
                 self.shop.broadcast(row(constant(head, random.choice([-6, -2, 0, 3]))))
@@ -176,6 +192,8 @@ class Hostile:
             case "policy":
                 shop.set_policy(random_policy(random))
                 self.policy_at = shop.engine.clock.now
+                self.policies += 1
+                self.unlooked = set(PEOPLE)
             case "product":
                 shop.broadcast(product(random.choice("abcd"), stock=random.choice([0, 5])))
             case "reopen":
@@ -188,6 +206,8 @@ class Hostile:
             self.shop.beat(activity=self.minute, order=self.random.choice([0, self.minute]), orders=1)
         self.shop.clock(self.minute)
         self.look()
+        self.before = self.shop.engine.clock.now
+        self.active.clear()
 
     def tell(self, event: Any, person: str) -> None:
         if (event, person) not in self.sent:
@@ -203,9 +223,12 @@ class Hostile:
         elif isinstance(event, MessageRow) and event.report in (Report.UNSUBSCRIBED, Report.COMPLAINED):
             self.words[person].append(Record(event.at, event.channel or None, granted=False))
         self.words[person].sort(key=lambda one: one.at)
+        self.active.add(person)
         before = self.shop.discarded.total()
         self.shop.tell(event, person=person)
         self.look()
+        if self.shop.discarded.total() == before and isinstance(event, Click | CartRow):
+            self.unlooked.discard(person)
         if self.shop.discarded.total() == before and not revised:
             self.must_be_cancelled(event, person)
 
@@ -220,6 +243,7 @@ class Hostile:
             if output.topic == DECISIONS:
                 trigger, person = body["trigger_id"], output.key.decode()
                 self.told.take(body, expires.get(trigger, 0))
+                self.in_time(body, person)
                 # Steps that a new policy adds are judged of a time of which the words may be forgotten.
                 newly = _millis(body.get("due_at", body["at"])) > self.policy_at
                 if body["outcome"] == "emitted" and body["kind"] != "personalization" and newly:
@@ -229,6 +253,14 @@ class Hostile:
                     withdrawn = body["reason"] == "withdrawn" and body["kind"] != "personalization"
                     assert not withdrawn or self.taken_back(sent, person, _millis(sent["due_at"])), (sent, body)
         shop.outputs.clear()
+
+    def in_time(self, decision: dict[str, Any], person: str) -> None:
+        """What had come due was decided at the tick before, unless something has happened since, or it waited."""
+        if decision["outcome"] in ("held", "deferred"):
+            self.waiting.add(person)
+        newly = person in self.unlooked if decision["kind"] == "cart_abandoned" else self.policies > 1
+        excused = newly or person in self.active or person in self.waiting or "due_at" not in decision
+        assert excused or _millis(decision["due_at"]) > self.before, decision
 
     def taken_back(self, sent: dict[str, Any], person: str, judged: int) -> bool:
         """Whether what went out was not permitted at `judged`, or has not been since, as far as is known."""
