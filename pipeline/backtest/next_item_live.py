@@ -21,7 +21,7 @@ from pipeline.profile.tastes import BOUGHT, CARTED, VIEWED, WISHED, bought, touc
 from pipeline.replay.rows import Action
 from pipeline.state.customer import Customer
 from pipeline.state.heads import Heads
-from pipeline.triggers.verdict import SiteNow
+from pipeline.triggers.site_now import SiteNow
 
 SITE = "backtest"
 

@@ -13,14 +13,15 @@ from pipeline.profile.money import in_base_currency
 from pipeline.profile.orders import orders_on
 from pipeline.scoring.hazard import MINUTE
 from pipeline.state.cart import CART_CHANGE, CartChange
-from pipeline.state.customer import Customer, wake_by
+from pipeline.state.customer import Customer
 from pipeline.state.heads import MAX_DUE, Heads
 from pipeline.state.orders import Order, Orders, OrderState
 from pipeline.state.recent import digest
 from pipeline.state.tastes import Tastes
+from pipeline.state.wake import wake_by
 from pipeline.triggers.cart_content import Lines, active, after, present, priced, worth
 from pipeline.triggers.scored import lost_by
-from pipeline.triggers.verdict import SiteNow
+from pipeline.triggers.site_now import SiteNow
 
 _VIEW_ITEM: Final = int(ClickKind.VIEW_ITEM)
 _VIEW_CATEGORY: Final = int(ClickKind.VIEW_CATEGORY)

@@ -29,7 +29,7 @@ from pipeline.profile.orders import Arrived, take
 from pipeline.state import recent
 from pipeline.state.customer import MAX_CHANNELS, MAX_LOGINS, MAX_WISHES, Customer, Grant, Grants, Recent
 from pipeline.state.orders import Orders
-from pipeline.triggers.verdict import SiteNow
+from pipeline.triggers.site_now import SiteNow
 
 DUPLICATE: Final = "duplicate"
 TOO_LATE: Final = "too_late"
@@ -45,29 +45,29 @@ _PROFILE: Final = Purpose.PROFILE
 _CONSENT: Final = Basis.CONSENT.value
 
 
-def _click(customer: Customer, person: str, event: Click, site: SiteNow) -> str | None:
-    if not _may_collect(customer, person, event.consent, event.at, site):
+def click(customer: Customer, person: str, event: Click, site: SiteNow) -> str | None:
+    """Take a click into the profile. Returns the reason for which it was not used, if it was not."""
+    at, kind = event.at, event.kind
+    if not _may_collect(customer, person, event.consent, at, site):
         return NO_CONSENT
-    known = _remember(customer, customer.clicks, event.id, event.at)
+    known = _remember(customer, customer.clicks, event.id, at)
     if isinstance(known, str):
         return known
     customer.clicks = known
     _seen(customer, event)
-    kind = event.kind
     weight = _WEIGHTS.get(kind)
     if weight is None:
         return None
-    if event.at > customer.interested:
-        customer.interested = event.at
+    if at > customer.interested:
+        customer.interested = at
     if kind == _ADD_TO_WISHLIST:
         for line in event.lines:
             customer.wishes = (*(wish for wish in customer.wishes if wish != line.sku), line.sku)[-MAX_WISHES:]
-    if kind != _SEARCH and may_profile(customer, event.at, site):
+    if kind != _SEARCH and may_profile(customer, at, site):
         if kind == _VIEW_CATEGORY:
-            half_life = site.policy.taste.half_life
-            customer.tastes = tastes.touched(customer.tastes, weight, event.at, half_life, event.subject)
+            customer.tastes = tastes.touched(customer.tastes, weight, at, site.half_life, event.subject)
         else:
-            _touch_lines(customer, event.lines, weight, event.at, "", site)
+            _touch_lines(customer, event.lines, weight, at, "", site)
     return None
 
 
@@ -123,7 +123,7 @@ def _order(customer: Customer, _person: str, event: OrderRow, site: SiteNow) -> 
         if may_profile(customer, event.at, site):
             for line in event.lines:
                 customer.tastes = tastes.touched(
-                    customer.tastes, tastes.BOUGHT, event.at, site.policy.taste.half_life, line.category, line.brand
+                    customer.tastes, tastes.BOUGHT, event.at, site.half_life, line.category, line.brand
                 )
         if customer.tastes is not None:
             customer.tastes = tastes.bought(customer.tastes, [line.sku for line in event.lines])
@@ -168,7 +168,7 @@ def _message(customer: Customer, _person: str, event: MessageRow, site: SiteNow)
 
 
 HANDLERS: Final[dict[type, Callable[[Customer, str, Any, SiteNow], str | None]]] = {
-    Click: _click,
+    Click: click,
     CartRow: _cart,
     OrderRow: _order,
     ConsentRow: _consent,
@@ -196,7 +196,7 @@ def _touch_lines(
             if product.facets:
                 kept = site.policy.taste.facets
                 facets = tuple(facet for facet in product.facets if facet.partition("=")[0] in kept)
-        shelf, half_life = tastes.shelf_of(price), site.policy.taste.half_life
+        shelf, half_life = tastes.shelf_of(price), site.half_life
         customer.tastes = tastes.touched(
             customer.tastes, weight, at, half_life, category, brand, shelf, facets, line.sku
         )
@@ -204,7 +204,7 @@ def _touch_lines(
 
 def may_profile(customer: Customer, at: int, site: SiteNow) -> bool:
     """Whether inferences may be kept: affinities and scores. Of who objects none are, from late events neither."""
-    return permission.not_refused(customer.grants, _PROFILE, site.policy.permission, at)
+    return permission.not_refused(customer.grants, _PROFILE, site.permission, at)
 
 
 def _forget(customer: Customer) -> None:
@@ -214,7 +214,7 @@ def _forget(customer: Customer) -> None:
 
 def _may_collect(customer: Customer, person: str, packed: int, at: int, site: SiteNow) -> bool:
     """Whether activity may be collected. A page's consent mode speaks for anonymous visitors only."""
-    rules = site.policy.permission
+    rules = site.permission
     if packed and person[person.index("|") + 1] == "a":
         words = customer.grants.get(_COLLECT)
         if packed == customer.page_consent and words is not None and words[-1].at <= at:
@@ -277,22 +277,22 @@ def _remember(customer: Customer, known: Recent, identity: str, at: int) -> Rece
 
 
 def _seen(customer: Customer, event: Click | CartRow) -> None:
-    at, channel = event.at, event.channel or "web"
+    at, channel, seen, last = event.at, event.channel or "web", customer.seen, customer.channel
     if not 0 < customer.born <= at:
         customer.born = at
-    if at < customer.seen:
-        if channel != customer.channel:
+    if at < seen:
+        if channel != last:
             _on_channel(customer, channel, at)
         return
-    if channel != customer.channel:
-        if customer.channel:
-            _on_channel(customer, customer.channel, customer.seen)
+    if channel != last:
+        if last:
+            _on_channel(customer, last, seen)
         customer.channel = channel
     customer.seen = at
-    if event.device:
-        customer.device = event.device
-    if event.locale:
-        customer.locale = event.locale
+    if device := event.device:
+        customer.device = device
+    if locale := event.locale:
+        customer.locale = locale
 
 
 def _on_channel(customer: Customer, channel: str, at: int) -> None:

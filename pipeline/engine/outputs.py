@@ -20,7 +20,8 @@ from pipeline.triggers.contract import (
     encode,
     trigger_id,
 )
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.site_now import SiteNow
+from pipeline.triggers.verdict import Verdict
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024
 
@@ -168,12 +169,14 @@ def _item(line: CartLine, site: SiteNow) -> TriggerItem:
 
 def rfc3339(millis: int) -> str:
     """Epoch milliseconds as RFC 3339 in UTC, milliseconds always written."""
-    return _second(millis // 1000) + _FRACTIONS[millis % 1000]
+    seconds = millis // 1000
+    return _minute(seconds // 60) + _SECONDS[seconds % 60] + _FRACTIONS[millis % 1000]
 
 
+_SECONDS: Final = tuple(f":{second:02d}" for second in range(60))
 _FRACTIONS: Final = tuple(f".{millis:03d}Z" for millis in range(1000))
 
 
 @lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+def _minute(minutes: int) -> str:
+    return f"{datetime.fromtimestamp(minutes * 60, UTC):%Y-%m-%dT%H:%M}"

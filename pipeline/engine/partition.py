@@ -4,8 +4,8 @@ The events of a frame are folded person by person: a customer is decoded, change
 it lies in the processor's cache. Between frames customers are kept as bytes: decoded ones take seven times the memory.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from msgspec import json, msgpack
@@ -59,7 +59,8 @@ from pipeline.state.partition import (
 )
 from pipeline.state.recent import digest
 from pipeline.triggers.contract import ENGINE_VERSION, Kind
-from pipeline.triggers.verdict import SiteNow, Suggest, Verdict, no_suggestions
+from pipeline.triggers.site_now import SiteNow, Suggest, no_suggestions
+from pipeline.triggers.verdict import Verdict
 
 MAX_KNOWN_PRODUCTS: Final = 20_000
 """Products of a site kept decoded in memory."""
@@ -126,19 +127,32 @@ class PartitionEngine:
         frame = decode_frame(data)
         self._begin(offset, frame)
         highs = self.position.highs
-        people: defaultdict[str, list[Row]] = defaultdict(list)
+        people: dict[str, list[Row]] = {}
+        source, high, high_sub = NO_SOURCE, -1, 0
         for row in frame.rows:
-            source, place = row.source, (row.offset, row.sub)
-            if source in highs and place <= highs[source]:
+            if row.source != source:
+                if source != NO_SOURCE:
+                    highs[source] = high, high_sub
+                source = row.source
+                high, high_sub = highs.get(source, (-1, 0))
+            place, sub = row.offset, row.sub
+            if place < high or (place == high and sub <= high_sub):
                 self._discarded[source, "resent"] += 1
                 continue
-            highs[source] = place
-            if row.person:
-                people[row.person].append(row)
+            high, high_sub = place, sub
+            if person := row.person:
+                rows = people.get(person)
+                if rows is None:
+                    people[person] = [row]
+                else:
+                    rows.append(row)
                 continue
             self._fold_people(people)
             people.clear()
+            highs[source], source = (high, high_sub), NO_SOURCE  # an operator's word may be of any source
             self._fold_broadcast(row)
+        if source != NO_SOURCE:
+            highs[source] = high, high_sub
         self._fold_people(people)
         if frame.beats:
             self._beat(frame)
@@ -188,7 +202,7 @@ class PartitionEngine:
         found = self._dirty.get(person) or self._cache.get(person)
         return found or self._load(person.encode())  # kept in the cache when it is written, as it mostly is
 
-    def _fold_people(self, people: Mapping[str, list[Row]]) -> None:
+    def _fold_people(self, people: dict[str, list[Row]]) -> None:
         """Fold the events of each person, in the order in which people first appear."""
         for person, rows in people.items():
             before = self._value(person)
@@ -206,8 +220,10 @@ class PartitionEngine:
                 after = self._fold_event(person, customer, row, site, room)
                 if after is None:
                     customer = kept  # of a single row nothing is kept
-                else:
-                    value = after
+                    continue
+                value = after
+                if after and not one:  # now its size is known, and mostly far from too large
+                    room = MAX_VALUE_BYTES - _BOUNDED - len(after)
             if value is not None:
                 self.position.rows += before is None
                 self._dirty[person] = value or encode_customer(customer)
@@ -354,8 +370,8 @@ class PartitionEngine:
         known = self._catalogues.setdefault(name, {})
 
         def product(sku: str) -> ProductRow | None:
-            if sku in known:
-                return known[sku]
+            if (kept := known.get(sku)) is not None or sku in known:
+                return kept
             key = product_key(name, sku)
             data = self._reserved.get(key) or self._load(key)
             if len(known) >= MAX_KNOWN_PRODUCTS:

@@ -6,7 +6,7 @@ from pipeline.next_item.touch import MAX_BEFORE, Touch
 from pipeline.profile.tastes import bought_lately
 from pipeline.state.customer import Customer
 from pipeline.state.tastes import Tastes
-from pipeline.triggers.verdict import SiteNow
+from pipeline.triggers.site_now import SiteNow
 
 
 def hand_over(

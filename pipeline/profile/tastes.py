@@ -150,17 +150,15 @@ def _named(scores: dict[str, int], score: int) -> str:
 
 def _added(scores: dict[str, int], name: str, gain: int, most: int) -> dict[str, int]:
     """With a gain. Where there are too many the lowest of the others goes, of equals the one known longest."""
+    known = scores.get(name, 0)
+    if known or len(scores) < most:
+        return {**scores, name: known + gain}
+    weakest, lowest = "", -1
+    for weak, score in scores.items():
+        if lowest < 0 or score < lowest:
+            weakest, lowest = weak, score
     scores = scores.copy()
-    known = scores.get(name)
-    if known is not None:
-        scores[name] = known + gain
-        return scores
-    if len(scores) >= most:
-        lowest = min(scores.values())  # half the price of `min` by a key
-        for weak, score in scores.items():
-            if score == lowest:
-                del scores[weak]
-                break
+    del scores[weakest]
     scores[name] = gain
     return scores
 
@@ -168,8 +166,10 @@ def _added(scores: dict[str, int], name: str, gain: int, most: int) -> dict[str,
 def _seen(items: dict[str, int], item: str, gain: int) -> dict[str, int]:
     """With a gain, the newest last. Where there are too many, of those touched longest ago the lowest goes."""
     items = items.copy()
-    known = items.pop(item, 0)
-    if not known and len(items) >= MAX_ITEMS:
+    known = items.get(item, 0)
+    if known:
+        del items[item]
+    elif len(items) >= MAX_ITEMS:
         older = islice(items, len(items) - LATEST + 1)
         del items[min(older, key=items.__getitem__)]
     items[item] = known + gain

@@ -2,27 +2,20 @@
 
 from bisect import bisect_right
 from math import log1p
-
-from msgspec import Struct
+from typing import Final
 
 from pipeline.scoring.features import Input, Inputs, Ratio, Shop, Shrunk, Spec, log_odds
 from pipeline.scoring.snapshot import Snapshot
 
-_MOST = 4_096
+_MOST: Final = 4_096
 """Values of an input that are kept at once."""
 
 
-_Memo = dict[tuple[float, float, float], tuple[float, int, float]]
+_Term = tuple[float, float, tuple[float, ...], tuple[float, ...]]
+"""A feature: the slope of its scaled column, one over its unit, the edges of its buckets, what each of them adds."""
 
-
-class _Term(Struct, frozen=True, gc=False):
-    """A feature: its column that is scaled, and its buckets' cells."""
-
-    slope: float
-    per: float
-    edges: tuple[float, ...]
-    cells: tuple[float, ...]
-    """What each bucket adds; empty without edges."""
+_Shared = tuple[float, int, float]
+"""What a feature adds that is shrunk to the shop, its bucket, and its value."""
 
 
 class Compiled:
@@ -42,14 +35,14 @@ class Compiled:
         def term(feature: Input | Shrunk | Ratio) -> _Term:
             per = 1.0 if isinstance(feature, Ratio) else 1 / feature.unit
             own = cells.get((feature.name,), ())
-            return _Term(slopes.get(feature.name, 0.0), per, feature.edges, own)
+            return slopes.get(feature.name, 0.0), per, feature.edges, own
 
         names = spec.names
         place = spec.places
         self._inputs: list[tuple[_Term, dict[float, tuple[float, int]] | None]] = [
             (term(one), {} if one.unit == 1 else None) for one in spec.inputs
         ]
-        self._shrunk: list[tuple[int, int, float, str, bool, _Term, _Memo]] = [
+        self._shrunk: list[tuple[int, int, float, str, bool, _Term, dict[tuple[float, float, float], _Shared]]] = [
             (place[one.total], place[one.count], one.strength, one.prior, one.share, term(one), {})
             for one in spec.shrunk
         ]
@@ -64,10 +57,11 @@ class Compiled:
         """What each feature adds, in the order of `spec.names`, then each cross."""
         parts: list[float] = []
         buckets: list[int] = []
-        for value, (term, memo) in zip(inputs, self._inputs, strict=True):
+        for place, (term, memo) in enumerate(self._inputs):
+            value = inputs[place]
             found = None if memo is None else memo.get(value)
             if found is None:
-                found = _added(term, log1p(value * term.per), value)
+                found = _added(term, log1p(value * term[1]), value)
                 if memo is not None:
                     if len(memo) >= _MOST:
                         memo.clear()
@@ -80,7 +74,8 @@ class Compiled:
             known = averages.get(key)
             if known is None:
                 mean = (strength * key[2] + key[0]) / (strength + key[1])
-                known = *_added(term, log_odds(mean) if share else log1p(mean * term.per), mean), mean
+                part, bucket = _added(term, log_odds(mean) if share else log1p(mean * term[1]), mean)
+                known = part, bucket, mean
                 if len(averages) >= _MOST:
                     averages.clear()
                 averages[key] = known
@@ -89,8 +84,8 @@ class Compiled:
             means.append(known[2])
         for over, number, term in self._ratios:
             mean = means[number]
-            value = inputs[over] / mean if mean > 0 else 0.0
-            part, bucket = _added(term, log1p(value), value)
+            ratio = inputs[over] / mean if mean > 0 else 0.0
+            part, bucket = _added(term, log1p(ratio), ratio)
             parts.append(part)
             buckets.append(bucket)
         for one, other, cells, width in self._crosses:
@@ -99,10 +94,11 @@ class Compiled:
 
 
 def _added(term: _Term, number: float, value: float) -> tuple[float, int]:
-    if not term.edges:
-        return term.slope * number, 0
-    bucket = bisect_right(term.edges, value)
-    return term.slope * number + term.cells[bucket], bucket
+    slope, _, edges, cells = term
+    if not edges:
+        return slope * number, 0
+    bucket = bisect_right(edges, value)
+    return slope * number + cells[bucket], bucket
 
 
 def _cells_of(spec: Spec, snapshot: Snapshot) -> dict[tuple[str, ...], tuple[float, ...]]:

@@ -2,25 +2,24 @@
 
 from functools import lru_cache
 from math import exp
-
-from msgspec import Struct
+from typing import Final, NamedTuple
 
 from pipeline.scoring.compiled import Compiled
 from pipeline.scoring.features import Inputs, Shop, Spec
 from pipeline.scoring.snapshot import ANY_SITE, Snapshot, check
 
-DIGITS = 6
+DIGITS: Final = 6
 """Decimal digits of a served logit: nothing finer is ever compared."""
 
-_FARTHEST = 30.0
+_FARTHEST: Final = 30.0
 """Logits beyond this are 0 or 1 for any purpose."""
 
 
-_LARGE = 100
+_LARGE: Final = 100
 """Numbers from here on are read out without a fraction."""
 
 
-class Contribution(Struct, frozen=True, gc=False):
+class Contribution(NamedTuple):
     """What one feature adds to a logit, and how a merchant reads it."""
 
     feature: str

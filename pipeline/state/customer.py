@@ -90,12 +90,6 @@ snapshot: Callable[[Customer], Customer] = Customer.__copy__  # type: ignore[att
 """A shallow copy; `copy.copy` comes to the same at three times the price."""
 
 
-def wake_by(customer: Customer, due: int) -> None:
-    """Have the clock wake a customer at `due` at the latest; NEVER changes nothing."""
-    if due and (not customer.next_due or due < customer.next_due):
-        customer.next_due = due
-
-
 def last_activity(customer: Customer) -> dict[str, int]:
     """Time of the last activity by channel."""
     return {**customer.channels, customer.channel: customer.seen} if customer.channel else dict(customer.channels)

@@ -30,14 +30,16 @@ from pipeline.state.cart import (
     Emitted,
     Episode,
 )
-from pipeline.state.customer import NEVER, Customer, wake_by
+from pipeline.state.customer import NEVER, Customer
+from pipeline.state.wake import wake_by
 from pipeline.triggers import cart_content as content
 from pipeline.triggers.cart_episode import Closing, apply, cancelled, enter
 from pipeline.triggers.cart_judgement import judge
-from pipeline.triggers.cart_steps import add_activity, delays_of, grain_of, next_step, next_wake, passed, wake_of
+from pipeline.triggers.cart_steps import add_activity, delays_of, next_step, next_wake, passed, wake_of
 from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
 from pipeline.triggers.scored import cart_wait
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.site_now import SiteNow
+from pipeline.triggers.verdict import Verdict
 
 KIND: Final = Kind.CART_ABANDONED
 
@@ -48,13 +50,13 @@ _PURCHASE: Final = int(OrderNews.PURCHASE)
 def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> list[Verdict]:
     """Take activity, a change of the cart, an order, a withdrawal, or the report that a message was sent."""
     if type(event) is Click:
-        _touch(customer, event.at, grain_of(site.policy.cart), site)
+        _touch(customer, event.at, site.grain, site)
         cart = customer.cart
         if cart is not None and (cart.rules != site.rules or not customer.next_due):
             _look_anew(customer, cart, site)
         return []
     if isinstance(event, CartRow):
-        _touch(customer, event.at, grain_of(site.policy.cart), site)
+        _touch(customer, event.at, site.grain, site)
         if event.op == _CHECKOUT:
             if (cart := customer.cart) is not None and cart.rules != site.rules:
                 _look_anew(customer, cart, site)
@@ -102,7 +104,7 @@ def settle(customer: Customer, _person: str, site: SiteNow) -> list[Verdict]:
     verdicts: list[Verdict] = []
     cart, clock = customer.cart, site.clock
     if cart is None:
-        if customer.active and customer.active[-1] + grain_of(site.policy.cart) <= clock:
+        if customer.active and customer.active[-1] + site.grain <= clock:
             customer.active = ()  # no step can wait for it any more
         return verdicts
     settled = max(cart.settled, clock)
@@ -222,7 +224,7 @@ def _withdraw(customer: Customer, channel: str, at: int, site: SiteNow) -> list[
     cart = customer.cart
     if cart is None or cart.episode is None or not cart.episode.emitted:
         return []
-    policy, episode = site.policy.permission, cart.episode
+    policy, episode = site.permission, cart.episode
     gone = [
         e
         for e in episode.emitted

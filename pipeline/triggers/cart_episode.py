@@ -24,7 +24,8 @@ from pipeline.state.customer import Customer
 from pipeline.triggers import cart_content as content
 from pipeline.triggers.cart_steps import delays_of
 from pipeline.triggers.contract import Kind, Outcome, Reason
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.site_now import SiteNow
+from pipeline.triggers.verdict import Verdict
 
 _SNAPSHOT: Final = int(CartOp.SNAPSHOT)
 _FILLING: Final = frozenset({int(CartOp.ADD), int(CartOp.SET), _SNAPSHOT})

@@ -12,7 +12,8 @@ from pipeline.triggers.cart_episode import certain_closing
 from pipeline.triggers.cart_steps import delays_of, next_step, override
 from pipeline.triggers.contract import Kind, Outcome, Reason, Timing
 from pipeline.triggers.scored import cart_said
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.site_now import SiteNow
+from pipeline.triggers.verdict import Verdict
 
 BOT_MEMORY: Final = 24 * 3_600_000
 """How long a person who clicked faster than a human is taken for a bot, milliseconds."""
@@ -30,7 +31,7 @@ def judge(customer: Customer, cart: Cart, found: Step, site: SiteNow) -> Verdict
     expires = due + site.policy.cart.expires_after
     lines, dropped = _sellable(content.active(cart.lines), site)
     value = content.worth(lines)
-    channel = next(channels_at(customer.grants, due, site.policy.permission), "")
+    channel = next(channels_at(customer.grants, due, site.permission), "")
 
     def verdict(outcome: Outcome, reason: Reason) -> Verdict:
         return Verdict(Kind.CART_ABANDONED, outcome, reason, id_, step, now, due, expires, channel, lines, value)
@@ -82,7 +83,7 @@ def _overtaken(customer: Customer, cart: Cart, found: Step, channel: str, expire
     closing = certain_closing(cart, site.clock)
     if closing is not None and closing.at < expires:
         return closing.reason
-    if 0 < withdrawn_after(customer.grants, channel, site.policy.permission, found[1]) < expires:
+    if 0 < withdrawn_after(customer.grants, channel, site.permission, found[1]) < expires:
         return Reason.WITHDRAWN
     return None
 

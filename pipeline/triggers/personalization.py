@@ -21,8 +21,9 @@ from pipeline.log.rows import (
     PersonEvent,
 )
 from pipeline.state.cart import CartLine
-from pipeline.state.customer import NEVER, Customer, wake_by
+from pipeline.state.customer import NEVER, Customer
 from pipeline.state.shown import Shown, Standing, Told, Waiting
+from pipeline.state.wake import wake_by
 from pipeline.triggers.contract import Kind, Outcome, Reason
 from pipeline.triggers.personalization_gates import REASONS, Refusal, permitted, refusal_of
 from pipeline.triggers.personalization_moment import (
@@ -35,7 +36,8 @@ from pipeline.triggers.personalization_moment import (
     urgent,
 )
 from pipeline.triggers.scored import intent_said
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.site_now import SiteNow
+from pipeline.triggers.verdict import Verdict
 
 KIND: Final = Kind.PERSONALIZATION
 
@@ -107,7 +109,7 @@ def withdraw(customer: Customer, at: int, site: SiteNow) -> list[Verdict]:
     if shown is None or (told := shown.told) is None or not told.lasts:
         return []
     expires, now = told.at + told.lasts, max(at, told.at, site.clock)
-    if at >= expires or permitted(customer.grants, now, site.policy.permission):
+    if at >= expires or permitted(customer.grants, now, site.permission):
         return []
     customer.shown = replace(shown, told=replace(told, lasts=0))
     reason = Reason.WITHDRAWN

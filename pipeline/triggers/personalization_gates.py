@@ -9,7 +9,7 @@ from pipeline.policy.permission import allowed, not_refused
 from pipeline.state.customer import Customer, Grants
 from pipeline.triggers.cart_judgement import BOT_MEMORY
 from pipeline.triggers.contract import Reason
-from pipeline.triggers.verdict import SiteNow
+from pipeline.triggers.site_now import SiteNow
 
 
 class Refusal(IntEnum):

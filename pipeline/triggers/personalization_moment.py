@@ -16,7 +16,7 @@ from pipeline.state.tastes import Tastes
 from pipeline.triggers.cart_content import active, filled, present
 from pipeline.triggers.contract import Action, Moment, Suggestion
 from pipeline.triggers.scored import BANDS, band_of
-from pipeline.triggers.verdict import SiteNow
+from pipeline.triggers.site_now import SiteNow
 
 PLACES: Final = 3
 """How many items are shown."""
@@ -97,5 +97,5 @@ def unhurried(customer: Customer, person: str, standing: Standing, told: Told | 
 
 
 def _pushes(customer: Customer, at: int, site: SiteNow) -> bool:
-    rules = site.policy.permission
+    rules = site.permission
     return allowed(customer.grants, Purpose.MARKETING_MESSAGE, Channel.APP_PUSH, rules, at)

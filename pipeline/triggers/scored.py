@@ -12,7 +12,7 @@ from pipeline.scoring.hazard import CART_EDGES, DAY, REORDER_EDGES, bin_at
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.customer import Customer
 from pipeline.triggers.contract import Expected, Factor, Score
-from pipeline.triggers.verdict import SiteNow
+from pipeline.triggers.site_now import SiteNow
 
 _PARTS: Final = 10_000
 """In which shares are drawn."""

@@ -8,7 +8,8 @@ from typing import Protocol
 from pipeline.log.rows import PersonEvent
 from pipeline.state.customer import Customer
 from pipeline.triggers.contract import Kind
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.site_now import SiteNow
+from pipeline.triggers.verdict import Verdict
 
 
 class Trigger(Protocol):

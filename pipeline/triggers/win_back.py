@@ -20,10 +20,12 @@ from pipeline.log.rows import (
     Report,
 )
 from pipeline.policy.permission import allowed, refuses
-from pipeline.state.customer import NEVER, Customer, wake_by
+from pipeline.state.customer import NEVER, Customer
+from pipeline.state.wake import wake_by
 from pipeline.state.win_back import FIRST_DAYS, OpenWinBack, Variant, Waiting, WinBack
 from pipeline.triggers.contract import Kind, Outcome, Reason, trigger_id
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.site_now import SiteNow
+from pipeline.triggers.verdict import Verdict
 from pipeline.triggers.win_back_due import Step, next_step, worded
 from pipeline.triggers.win_back_gates import Judged, judge
 from pipeline.triggers.win_back_memory import noted, visited
@@ -53,7 +55,7 @@ def on_event(customer: Customer, person: str, event: PersonEvent, site: SiteNow)
         return _order(customer, person, event, site)
     elif isinstance(event, ConsentRow):
         if event.purpose == Purpose.MARKETING_MESSAGE:
-            refused = refuses(event, site.policy.permission)
+            refused = refuses(event, site.permission)
             verdicts = _withdraw(customer, event.channel, event.at, site) if refused else []
             _word(customer, person, site)
             return verdicts
@@ -169,7 +171,7 @@ def _withdraw(customer: Customer, channel: str, at: int, site: SiteNow) -> list[
     One from before it was decided, read late, cancels it only where it still ruled then.
     """
     verdicts: list[Verdict] = []
-    win_back, rules = customer.win_back, site.policy.permission
+    win_back, rules = customer.win_back, site.permission
     if win_back is None or win_back.busy <= at or channel not in ("", win_back.channel):
         return verdicts
     if not allowed(customer.grants, Purpose.MARKETING_MESSAGE, win_back.channel, rules, max(at, win_back.decided)):

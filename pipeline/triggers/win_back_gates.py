@@ -13,7 +13,8 @@ from pipeline.state.win_back import Variant, WinBack
 from pipeline.triggers.cart_judgement import BOT_MEMORY
 from pipeline.triggers.contract import Cause, Kind, Outcome, Reason, Timing
 from pipeline.triggers.scored import learned_span, orders_expected, reorder_said
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.site_now import SiteNow
+from pipeline.triggers.verdict import Verdict
 from pipeline.triggers.win_back_due import SOONEST, Step, prior_gap
 from pipeline.triggers.win_back_memory import last_visit
 
@@ -129,7 +130,7 @@ def _subscribes(orders: Orders, at: int, site: SiteNow) -> bool:
 def _channel(customer: Customer, win_back: WinBack, at: int, site: SiteNow) -> tuple[str, Reason | None]:
     """The best channel, or why there is none."""
     refusal = Reason.NO_PERMISSION
-    for channel in channels_at(customer.grants, at, site.policy.permission):
+    for channel in channels_at(customer.grants, at, site.permission):
         if not _sunset(customer, win_back, channel, at):
             return channel, None
         refusal = Reason.CHANNEL_SUNSET
@@ -170,7 +171,7 @@ def _undone(orders: Orders, order: Order, at: int, site: SiteNow) -> Reason | No
 
 def _overtaken(customer: Customer, channel: str, at: int, expires: int, site: SiteNow) -> tuple[Reason, int] | None:
     """What is known to have happened since, that would have cancelled it, and when."""
-    withdrawn = withdrawn_after(customer.grants, channel, site.policy.permission, at)
+    withdrawn = withdrawn_after(customer.grants, channel, site.permission, at)
     ordered = 0
     if customer.orders is not None:
         ordered = next((order.at for order in customer.orders.recent if order.at > at), 0)

@@ -20,7 +20,7 @@ from pipeline.kafka.clients import AUTHORIZATION_ERRORS, forbidden
 from pipeline.log.frames import MAX_FRAME_BYTES
 from pipeline.log.rejects import RejectReason
 from pipeline.state.codec import next_due_of
-from pipeline.triggers.verdict import Suggest
+from pipeline.triggers.site_now import Suggest
 from pipeline.worker.local import Checkpoint, LocalCopyError, LocalStore
 from pipeline.worker.metrics import WorkerMetrics
 from pipeline.worker.restore import restore

@@ -46,7 +46,7 @@ from pipeline.state.codec import decode_customer, next_due_of
 from pipeline.state.customer import Customer
 from pipeline.state.partition import RESERVED
 from pipeline.triggers.contract import Kind
-from pipeline.triggers.verdict import Suggest, no_suggestions
+from pipeline.triggers.site_now import Suggest, no_suggestions
 
 T0 = 1_700_000_000_000
 EMAIL, SMS = "email", "sms"

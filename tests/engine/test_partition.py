@@ -16,7 +16,7 @@ from pipeline.state import codec
 from pipeline.state.customer import MAX_CHANNELS
 from pipeline.state.partition import CLOCK_KEY, POSITION_KEY, decode_clock, decode_position, product_key
 from pipeline.triggers.contract import Kind, Suggestion, Why
-from pipeline.triggers.verdict import Suggest
+from pipeline.triggers.site_now import Suggest
 from tests.engine.shop import ANN, SOURCES, Shop, add, at, cart, click, order, site_policy, word
 
 ONE_STEP = site_policy(steps=(30,))

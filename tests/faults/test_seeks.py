@@ -12,7 +12,7 @@ from aiokafka.errors import RequestTimedOutError
 
 from pipeline.config.settings import Settings
 from pipeline.log.frames import MAX_FRAME_BYTES
-from pipeline.triggers.verdict import no_suggestions
+from pipeline.triggers.site_now import no_suggestions
 from pipeline.worker.runner import QUEUE_BYTES, Runner
 
 FRAMES = 300

@@ -15,7 +15,8 @@ from pipeline.schemas.asyncapi import trigger_headers
 from pipeline.state.cart import CartLine
 from pipeline.state.customer import Customer
 from pipeline.triggers.contract import Action, Cause, Decision, Kind, Moment, Outcome, Reason, Trigger, encode
-from pipeline.triggers.verdict import SiteNow, Verdict
+from pipeline.triggers.site_now import SiteNow
+from pipeline.triggers.verdict import Verdict
 
 DECISION = examples.DECISION
 KIND = DECISION.kind

@@ -13,7 +13,7 @@ from pipeline.state import recent
 from pipeline.state.codec import StateError, decode_customer, encode_customer, next_due_of
 from pipeline.state.customer import Customer, Recent
 from pipeline.state.orders import Orders
-from pipeline.triggers.verdict import SiteNow
+from pipeline.triggers.site_now import SiteNow
 from tests.engine import shop
 
 SITE = SiteNow(0, False, shop.site_policy(steps=(30, 60), min_value=500), lambda: False, lambda _: None)
@@ -52,7 +52,7 @@ def test_folding_goes_on_from_a_stored_value_as_from_the_value_itself(seed: int)
         opened = decode_customer(stored)
         assert opened == kept
         if isinstance(event, int):
-            site = msgspec.structs.replace(site, clock=max(site.clock, event))
+            site.clock = max(site.clock, event)
             assert settle(opened, person, site) == settle(kept, person, site)
         else:
             assert fold(opened, person, event, site) == fold(kept, person, event, site)  # type: ignore[arg-type]

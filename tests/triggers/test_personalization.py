@@ -317,7 +317,8 @@ def test_a_change_that_is_taken_back_within_the_throttle_is_never_said() -> None
 def test_what_was_decided_at_a_time_is_not_decided_again() -> None:
     shop = shop_of()
     shop.tell(view(0, "a"), view(sec(1), "b"))
-    customer, site = shop.customer(), replace(shop.engine._site("s"), clock=at(1))
+    customer, site = shop.customer(), shop.engine._site("s")
+    site.clock = at(1)
     assert len(personalization.settle(customer, ANN, site)) == 1
     assert personalization.settle(customer, ANN, site) == []
     assert personalization.wake(customer, site) == NEVER

@@ -18,7 +18,7 @@ from pipeline.kafka.ranges import read_range, settled_ends
 from pipeline.kafka.topics import apply
 from pipeline.log.frames import Mark
 from pipeline.log.rejects import encode, reject_key
-from pipeline.triggers.verdict import Suggest, no_suggestions
+from pipeline.triggers.site_now import Suggest, no_suggestions
 
 MINUTE = 60_000
 START = 1_600_000_000_000

@@ -11,7 +11,7 @@ from pipeline.engine.partition import PartitionEngine
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log.rows import Click, ClickKind
 from pipeline.triggers.contract import ENGINE_VERSION, Kind, Suggestion, Why
-from pipeline.triggers.verdict import Suggest
+from pipeline.triggers.site_now import Suggest
 from pipeline.verify.align import Record
 from pipeline.verify.allowed import PART, Allowed
 from pipeline.verify.report import Part

@@ -13,7 +13,7 @@ from pipeline.scoring.hazard import REORDER_EDGES
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.customer import Customer
 from pipeline.triggers.scored import BANDS, band_of, cart_said, intent_said, orders_expected, reorder_said
-from pipeline.triggers.verdict import SiteNow
+from pipeline.triggers.site_now import SiteNow
 from pipeline.view.profile import Scores, encode_profile, parted
 from pipeline.view.project import project
 from pipeline.view.scores import Model, known_until, scores, versions
