@@ -6,7 +6,7 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-ENGINE_VERSION = "4"
+ENGINE_VERSION = "5"
 """Version of what the fold decides and how it writes it. It changes with any change of outputs' bytes or order."""
 
 

@@ -35,8 +35,9 @@ consumer has to be taken back, a second or two each time: so there is room for a
 POSITION_EVERY = 5.0
 """Seconds after which the position is written though nothing else changed."""
 
-MAX_BATCH_BYTES = 1024 * 1024
-"""Frames of one transaction, in bytes of the log: more would hold up the event loop."""
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+"""Frames of one transaction, in bytes of the log: some 40,000 events, half a second. Of a backlog, who comes often is
+written once a transaction: with a quarter of this, an event costs a tenth more."""
 
 PACE = 0.02
 """Seconds between a commit and the next transaction's frames. Kafka is still writing the markers of the last one: begun
