@@ -1,37 +1,39 @@
 """What the heads cost: the engine in memory with and without them, and the learner on the examples that come of it."""
 
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
-from unittest.mock import patch
 
 import msgspec
 
 from bench.events import SKEWED, stream
+from bench.folding import START, control, encode_work, fold
 from bench.report import figure, say
 from pipeline.config.durations import DAY
-from pipeline.config.namespace import MODELS, Mode, new_namespace
-from pipeline.engine import heads
+from pipeline.config.namespace import Mode, new_namespace
 from pipeline.engine.build import COMPILED
-from pipeline.engine.partition import PartitionEngine
 from pipeline.ingest.framing import Framer
 from pipeline.learner.kinds import learn, new_learner, stored
 from pipeline.learning.heads import COUNTS, HEADS
-from pipeline.log.frames import FORMAT, Frame, FrameKind, Mark, encode_frame
-from pipeline.log.rows import ModelRow, NamespaceRow, Row
-from pipeline.scoring.example import Example, decode_example
+from pipeline.log.frames import Mark
+from pipeline.log.rows import NamespaceRow
+from pipeline.scoring.example import Example
 from pipeline.scoring.snapshot import Snapshot, encode_snapshot
 from pipeline.simulator.happening import ORDERS
 from pipeline.simulator.parameters import Habits, SimulatedShop
 from pipeline.simulator.shop import simulate
 
 HOUR = 3_600_000
-CACHE_BYTES = 256 * 1024 * 1024
 FRAME_ROWS = 2_400
-FRAMES_A_TRANSACTION = 4
 REPEATS = 3
-START = 1_700_000_000_000
+ROOT = Path(__file__).resolve().parents[1]
+TELLS = "heads.take(customer, known, person, event, site)"
+"""Where an engine tells the heads of an event."""
 CONTROL = "pipeline.control"
 SHOP = SimulatedShop(seed=31, sessions=60_000, duration_ms=730 * DAY, habits=Habits(known_visits=0.9))
 ORDERS_A_FRAME = 20
@@ -52,25 +54,50 @@ class Record(NamedTuple):
 def measure(events: int) -> None:
     """Print what the heads add to the engine, CPU us an event, and what the learner does of their examples."""
     frames = _frames(events)
+    _, examples = fold(frames, [])
+    snapshots = _learn([*examples, *fold(_years_of_orders(), [])[1]])
     bare, without, scored = [], [], []
-    examples: list[Example] = []
-    _fold(frames, [])
-    for _ in range(REPEATS):
-        if not COMPILED:
-            with _no_heads():
-                bare.append(_fold(frames, [])[0])
-        seconds, examples = _fold(frames, [])
-        without.append(seconds)
-    snapshots = _learn([*examples, *_fold(_years_of_orders(), [])[1]])
-    scored = [_fold(frames, snapshots)[0] for _ in range(REPEATS)]
+    with tempfile.TemporaryDirectory(prefix="bench-heads-") as folder:
+        plain, learned = Path(folder, "plain"), Path(folder, "learned")
+        plain.write_bytes(encode_work(frames, []))
+        learned.write_bytes(encode_work(frames, snapshots))
+        headless = _without_heads(Path(folder, "headless"))
+        for _ in range(REPEATS):
+            bare.append(_folded(headless, plain))
+            without.append(_folded(ROOT, plain))
+            scored.append(_folded(ROOT, learned))
     per = 1e6 / events
-    figure("heads.scores", (min(scored) - min(without)) * per, "us/event")
-    if not bare:
-        say("heads: out of what is compiled they cannot be taken; `make interpreted` to see what all of them cost")
-        return
     figure("heads.engine_without", min(bare) * per, "us/event")
     figure("heads.features", (min(without) - min(bare)) * per, "us/event")
+    figure("heads.scores", (min(scored) - min(without)) * per, "us/event")
     figure("heads.all", (min(scored) - min(bare)) * per, "us/event")
+
+
+def _without_heads(copy: Path) -> Path:
+    """A copy of the package whose engine tells the heads nothing, compiled where this one is."""
+    for part in ("pipeline", "bench"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for part in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / part, copy)
+    fold_of = copy / "pipeline" / "engine" / "fold.py"
+    source = fold_of.read_text()
+    if source.count(TELLS) != 1:
+        raise RuntimeError(f"{fold_of.name} does not say {TELLS!r} once: the heads are told elsewhere")
+    fold_of.write_text(source.replace(TELLS, "pass"))
+    if COMPILED:
+        say("heads: compiling an engine without them")
+        wheel = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+        environment = os.environ | {"HATCH_BUILD_HOOK_ENABLE_MYPYC": "true"}
+        subprocess.run(wheel, cwd=copy, env=environment, check=True, capture_output=True)
+    return copy
+
+
+def _folded(root: Path, work: Path) -> float:
+    """CPU seconds of folding some work in a process of its own, with the package below `root`."""
+    command = [sys.executable, "-m", "bench.folding", str(work)]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True)
+    return float(done.stdout)
 
 
 def _learn(examples: list[Example]) -> list[Snapshot]:
@@ -103,7 +130,7 @@ def _frames(events: int) -> list[bytes]:
     namespace = new_namespace("bench", Mode.LIVE, 1)
     ids = {source.topic: number for number, source in enumerate(namespace.sources)}
     framer = Framer(namespace, "bench", FRAME_ROWS)
-    frames = [_control(ids[CONTROL], 0, NamespaceRow(msgspec.json.encode(namespace)))]
+    frames = [control(ids[CONTROL], 0, NamespaceRow(msgspec.json.encode(namespace)))]
     waiting: dict[int, list[Record]] = {}
     offsets = dict.fromkeys(ids.values(), 0)
     for number, sent in enumerate(stream(events, SKEWED, START, START + HOUR), start=1):
@@ -122,7 +149,7 @@ def _years_of_orders() -> list[bytes]:
     namespace = new_namespace("bench", Mode.LIVE, 1)
     ids = {source.topic: number for number, source in enumerate(namespace.sources)}
     framer = Framer(namespace, "bench", FRAME_ROWS)
-    frames = [_control(ids[CONTROL], 0, NamespaceRow(msgspec.json.encode(namespace)))]
+    frames = [control(ids[CONTROL], 0, NamespaceRow(msgspec.json.encode(namespace)))]
     orders = [one for one in simulate(SHOP, lambda _: None) if one.topic == ORDERS]
     for first in range(0, len(orders), ORDERS_A_FRAME):
         some = orders[first : first + ORDERS_A_FRAME]
@@ -133,35 +160,3 @@ def _years_of_orders() -> list[bytes]:
         frames += [data for _, data in framer.frame([(ids[ORDERS], records)], some[-1].at_ms).frames]
         frames.append(framer.tick([Mark(clocked, some[-1].at_ms - 1_000) for clocked in namespace.clocked()], []))
     return frames
-
-
-def _fold(frames: list[bytes], snapshots: list[Snapshot]) -> tuple[float, list[Example]]:
-    """Fold, with models from the start. Returns the CPU seconds, and the examples."""
-    store: dict[bytes, bytes] = {}
-    engine = PartitionEngine(0, store.get, [], CACHE_BYTES)
-    engine.apply(0, frames[0])
-    models = next(n for n, source in enumerate(new_namespace("bench", Mode.LIVE, 1).sources) if source.topic == MODELS)
-    for number, snapshot in enumerate(snapshots, start=1):
-        row = ModelRow(snapshot.head, snapshot.version, encode_snapshot(snapshot))
-        engine.apply(number, _control(models, number, row))
-    examples = []
-    began, first = _cpu(), len(snapshots)
-    for offset, data in enumerate(frames[1:], start=first + 1):
-        engine.apply(offset, data)
-        if offset % (2 * FRAMES_A_TRANSACTION) == 0:
-            batch = engine.take()
-            store.update(batch.rows)
-            examples += [value for _, value in batch.examples]
-    return _cpu() - began, [decode_example(value) for value in examples]
-
-
-@contextmanager
-def _no_heads() -> Iterator[None]:
-    """An engine that learns and scores nothing, to compare with. Compiled code calls its own all the same."""
-    with patch.object(heads, "take", lambda *_: None):
-        yield
-
-
-def _control(source: int, offset: int, event: NamespaceRow | ModelRow) -> bytes:
-    rows = (Row(source, offset, 0, START, "", event),)
-    return encode_frame(Frame(FORMAT, FrameKind.CONTROL, "live", rows))
