@@ -23,7 +23,8 @@ from pipeline.backtest.result import Gate, Result
 from pipeline.config.errors import UserError
 from pipeline.history.table import header, rows
 from pipeline.history.tally import Tally
-from pipeline.learning.head import HeadLearner, HeadSpec
+from pipeline.learning.head import HeadLearner
+from pipeline.learning.head_spec import HeadSpec
 from pipeline.learning.quality import Floats, auc, calibration_error, interval, log_losses, pr_auc
 from pipeline.scoring.example import FORMAT, Example
 from pipeline.scoring.features import Input, Inputs, Spec

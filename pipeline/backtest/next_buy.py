@@ -21,7 +21,8 @@ from river import compose, linear_model, optim, preprocessing
 from pipeline.backtest.clicklog import Interaction, read_clicklog
 from pipeline.backtest.result import Gate, Result
 from pipeline.config.errors import UserError
-from pipeline.learning.head import HeadLearner, HeadSpec
+from pipeline.learning.head import HeadLearner
+from pipeline.learning.head_spec import HeadSpec
 from pipeline.learning.quality import Floats, auc, calibration_error, interval, log_losses, pr_auc
 from pipeline.replay.rows import Action
 from pipeline.scoring.example import FORMAT, Example

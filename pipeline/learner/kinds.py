@@ -3,7 +3,8 @@
 from pipeline.config.errors import UserError
 from pipeline.learning import count, state
 from pipeline.learning.count import CountLearner, CountSpec
-from pipeline.learning.head import HeadLearner, HeadSpec
+from pipeline.learning.head import HeadLearner
+from pipeline.learning.head_spec import HeadSpec
 from pipeline.learning.state import StateError
 from pipeline.scoring.example import Example
 

@@ -7,54 +7,48 @@ has predicted so far. All are linear in the same columns, so the mixture is, and
 from bisect import bisect_right
 from collections import deque
 from math import exp, log
+from typing import Final
 
 import numpy as np
-from msgspec import Struct
-from river import linear_model, optim, preprocessing
-from river.optim.base import DictLike
+from river import linear_model, preprocessing
 
 from pipeline.learning import platt
+from pipeline.learning.adagrad import new_model
 from pipeline.learning.drift import Drift
+from pipeline.learning.head_spec import HeadSpec
 from pipeline.learning.priors import Priors
 from pipeline.learning.quality import auc, calibration_error, log_losses
 from pipeline.learning.state import FORMAT as STATE_FORMAT
 from pipeline.learning.state import Expert, State, StateError
 from pipeline.scoring import snapshot as snapshots
 from pipeline.scoring.example import Example, learnable
-from pipeline.scoring.features import Inputs, Shop, Spec
+from pipeline.scoring.features import Inputs, Shop
 from pipeline.scoring.scorer import sigmoid
 from pipeline.scoring.snapshot import Quality, Snapshot
 
-WINDOW = 3_000
+WINDOW: Final = 3_000
 """Examples over which quality and calibration are worked out."""
 
-FORGET = 0.9995
+FORGET: Final = 0.9995
 """What an example's loss counts after the next, in weighing the models of the mixture."""
 
-WAKING = 0.25
+WAKING: Final = 0.25
 """After a drift alarm, AdaGrad's sums are this part of what they were: the learning rate doubles."""
 
-ALERT_FOR = 1_000
+ALERT_FOR: Final = 1_000
 """Examples for which a head is flagged after a drift alarm."""
 
-_BIAS = -1
+_FARTHEST: Final = 20.7
+"""A logit beyond this is as sure as one can be: one in a thousand million."""
+
+_LEAST: Final = 1e-6
+"""A chance of what came is taken for no less: one surprise must not outweigh all else."""
+
+_BIAS: Final = -1
 """The column that is always 1."""
 
-_SHRINK = 1.0
+_SHRINK: Final = 1.0
 """Examples that the rate of the bucket before counts for in the base rate of a bucket."""
-
-
-class HeadSpec(Struct, frozen=True):
-    """A head: its features, and the learning rates that are mixed.
-
-    `base` names an input with edges, such as the bin of a hazard: each of its buckets has a base rate of its own, and
-    the models learn only what goes beyond it. Else there is one base rate.
-    """
-
-    spec: Spec
-    rates: tuple[float, ...] = (0.1, 0.03)
-    l2: float = 0.0
-    base: str = ""
 
 
 class HeadLearner:
@@ -63,7 +57,7 @@ class HeadLearner:
     def __init__(self, head: HeadSpec) -> None:
         self.head = head
         self.spec = head.spec
-        self._models = [_model(rate, head.l2) for rate in head.rates]
+        self._models = [new_model(rate, head.l2) for rate in head.rates]
         self._scaler = preprocessing.StandardScaler()
         self._losses = [0.0] * (len(head.rates) + 1)
         self._mix = [1.0 / len(self._losses)] * len(self._losses)
@@ -226,8 +220,8 @@ class HeadLearner:
         logits = []
         for model in self._models:
             model.intercept = base if self.head.base else 0.0
-            chance = model.predict_proba_one(row)[True]
-            logits.append(_logit(chance))
+            logit = model._raw_dot_one(row)  # noqa: SLF001  # the chance that River gives out would have to be undone
+            logits.append(_FARTHEST if logit > _FARTHEST else -_FARTHEST if logit < -_FARTHEST else logit)
         logits.append(base)
         return logits
 
@@ -249,8 +243,8 @@ class HeadLearner:
     def _watch(self, logit: float, label: int, weight: float) -> None:
         slope, shift = self._calibration
         chance = sigmoid(slope * logit + shift)
-        self._window.append((logit, chance, float(label), weight, sigmoid(self._base())))
-        loss = -log(max(chance if label else 1 - chance, 1e-6))
+        self._window.append((logit, chance, float(label), weight, (self._hits + 0.5) / (self._weight + 1.0)))
+        loss = _loss(chance, label)
         if self._drift.update(loss, chance - label):
             self._flagged_until = self.trained + ALERT_FOR
             for model in self._models:
@@ -261,8 +255,7 @@ class HeadLearner:
     def _weigh(self, logits: list[float], label: int) -> None:
         """Shares by the losses so far: the more a model lost, the smaller its share (Vovk's aggregating forecaster)."""
         for number, logit in enumerate(logits):
-            chance = sigmoid(logit)
-            self._losses[number] = self._losses[number] * FORGET - log(max(chance if label else 1 - chance, 1e-6))
+            self._losses[number] = self._losses[number] * FORGET + _loss(sigmoid(logit), label)
         self._remix()
 
     def _remix(self) -> None:
@@ -295,24 +288,13 @@ def _bucketed(head: HeadSpec) -> tuple[int, tuple[float, ...]]:
     return place, head.spec.inputs[place].edges
 
 
-class _AdaGrad(optim.AdaGrad):
-    """River's AdaGrad, the learning rate read once a step instead of once a column: half the time of a step."""
-
-    def _step_with_dict(self, w: DictLike, g: DictLike) -> DictLike:
-        rate, eps, sums = self.learning_rate, self.eps, self.g2
-        for column, slope in g.items():
-            sums[column] = total = sums[column] + slope * slope
-            w[column] -= rate / (total + eps) ** 0.5 * slope
-        return w
-
-
-def _model(rate: float, l2: float) -> linear_model.LogisticRegression:
-    """The bias is a column like the others, so that it learns at AdaGrad's rate; the intercept is given."""
-    return linear_model.LogisticRegression(optimizer=_AdaGrad(rate), l2=l2, intercept_lr=0.0)
-
-
 def _scale(variance: float) -> float:
     return variance**-0.5 if variance > 1e-12 else 0.0
+
+
+def _loss(chance: float, label: int) -> float:
+    right = chance if label else 1 - chance
+    return -log(right if right > _LEAST else _LEAST)
 
 
 def _logit(chance: float) -> float:

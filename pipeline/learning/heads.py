@@ -2,7 +2,7 @@
 
 from pipeline.heads import cart, count, intent, reorder
 from pipeline.learning.count import CountSpec
-from pipeline.learning.head import HeadSpec
+from pipeline.learning.head_spec import HeadSpec
 
 HEADS = {
     "intent": HeadSpec(intent.SPEC),

@@ -13,7 +13,7 @@ from pipeline.learner.records import PART_BYTES, Checkpoint, decode_pin, parts, 
 from pipeline.learner.shelf import Shelf
 from pipeline.learner.standing import PATIENCE, Standing, is_better, judged, to_serve
 from pipeline.learner.words import strongest
-from pipeline.learning.head import HeadSpec
+from pipeline.learning.head_spec import HeadSpec
 from pipeline.learning.heads import COUNTS
 from pipeline.log.models import served_key, version_key
 from pipeline.scoring.example import Example

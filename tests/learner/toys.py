@@ -15,7 +15,7 @@ from pipeline.kafka.topics import read_namespace
 from pipeline.learner.desk import Cadence, Desk
 from pipeline.learner.run import run_learner
 from pipeline.learner.shelf import HeadShelf, Shelf, read_shelf
-from pipeline.learning.head import HeadSpec
+from pipeline.learning.head_spec import HeadSpec
 from pipeline.scoring.example import FORMAT, Example, encode_example
 from pipeline.scoring.features import Input, Prior, Spec
 

@@ -5,7 +5,8 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from pipeline.learning.head import HeadLearner, HeadSpec
+from pipeline.learning.head import HeadLearner
+from pipeline.learning.head_spec import HeadSpec
 from pipeline.learning.state import StateError, decode_state, encode_state
 from pipeline.scoring.example import FORMAT, Example
 from pipeline.scoring.features import Input, Spec

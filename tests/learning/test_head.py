@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from pipeline.learning.head import HeadLearner, HeadSpec
+from pipeline.learning.head import HeadLearner
+from pipeline.learning.head_spec import HeadSpec
 from pipeline.learning.state import StateError, decode_state, encode_state
 from pipeline.scoring.example import FORMAT, Example, ExampleError, decode_example, encode_example
 from pipeline.scoring.features import Input, Prior, Shrunk, Spec

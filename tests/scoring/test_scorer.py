@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.learning.head import HeadLearner, HeadSpec
+from pipeline.learning.head import HeadLearner
+from pipeline.learning.head_spec import HeadSpec
 from pipeline.scoring.example import FORMAT, Example
 from pipeline.scoring.features import Input, Prior, Ratio, Shrunk, Spec
 from pipeline.scoring.scorer import Scorer, sigmoid
