@@ -72,9 +72,7 @@ class LivePath:
             line = Line(item, 1, row.price, category, row.brand)
             hand_over(customer, known, visit.session, (line,), self._site)
         elif row.kind is Action.BUY:
-            if customer.tastes is not None:
-                customer.tastes = bought(customer.tastes, [item])
-            customer.tastes = touched(customer.tastes, BOUGHT, at, half_life, category)
+            customer.tastes = bought(touched(customer.tastes, BOUGHT, at, half_life, category), [item])
             visit = intent.ordered(visit, at)
         else:
             visit = intent.changed_cart(visit, at)

@@ -9,28 +9,26 @@ met first leads: so the same rows give the same suggestions on every machine.
 """
 
 from collections.abc import Callable
-from enum import StrEnum
 from operator import attrgetter
-from typing import Protocol
-
-from msgspec import Struct
+from typing import Final, Protocol
 
 from pipeline.next_item.rows import CategoryLists, ItemLists
+from pipeline.next_item.suggestion import Heard, Reason, Source, Suggestion
 from pipeline.next_item.tables import POPULAR, RANK_OFFSET
 
 May = Callable[[str], bool]
 """Whether an item may be suggested: in stock, not restricted, not excluded."""
 
-FALLS = (16, 11, 8, 5, 4)
+FALLS: Final = (16, 11, 8, 5, 4)
 """How much the rows of the last items count, the last one first."""
-OWN = 3 * FALLS[0]
+OWN: Final = 3 * FALLS[0]
 """How much a person's own items count, beside the row of the last one."""
-HALF_POPULAR = 20
+HALF_POPULAR: Final = 20
 """Touches of the item of now at which what is popular counts half."""
 
-_part = attrgetter("part")
-_RANKS = tuple(1_000 // (RANK_OFFSET + rank) for rank in range(1, POPULAR + 1))
-_OWN = tuple(OWN * pull for pull in _RANKS)
+_part: Final = attrgetter("part")
+_RANKS: Final = tuple(1_000 // (RANK_OFFSET + rank) for rank in range(1, POPULAR + 1))
+_OWN: Final = tuple(OWN * pull for pull in _RANKS)
 
 
 class Rows(Protocol):
@@ -43,44 +41,13 @@ class Rows(Protocol):
         """What is popular in a category, "" for all."""
 
 
-class Source(StrEnum):
-    """Which ranking named an item."""
-
-    OWN = "own"
-    TOGETHER = "together"
-    ALIKE = "alike"
-    CATEGORY = "category"
-    ALL = "all"
-
-
-_OWN_ITEM, _TOGETHER, _ALIKE, _CATEGORY, _ALL = Source
-_POPULAR = ((_CATEGORY, 4), (_ALL, 1))
+_OWN_ITEM: Final = Source.OWN
+_TOGETHER: Final = Source.TOGETHER
+_ALIKE: Final = Source.ALIKE
+_CATEGORY: Final = Source.CATEGORY
+_ALL: Final = Source.ALL
+_POPULAR: Final = ((_CATEGORY, 4), (_ALL, 1))
 """What is popular counts so many quarters."""
-
-
-class Reason(Struct, frozen=True, gc=False):
-    """A source that named the item, and what of the score it gave; `of` is the item or category it goes by, if any."""
-
-    source: Source
-    part: int
-    of: str = ""
-
-
-class Suggestion(Struct, frozen=True, gc=False):
-    """An item, its score, and its reasons, the one that counted most first."""
-
-    item: str
-    score: int
-    reasons: tuple[Reason, ...]
-
-
-class _Heard(Struct, gc=False):
-    """What one query goes by: what own items score, the rows of the last items, and what is popular where."""
-
-    own: dict[str, int]
-    rows: list[tuple[int, str, ItemLists]]
-    popular: list[tuple[Source, str, int, dict[str, int]]]
-    """Source, category, weight in 1,024ths, and what the ranks give."""
 
 
 def suggest(rows: Rows, site: str, recent: dict[str, int], k: int, may: May) -> tuple[Suggestion, ...]:
@@ -112,7 +79,7 @@ def suggest(rows: Rows, site: str, recent: dict[str, int], k: int, may: May) -> 
     return tuple(found)
 
 
-def _heard(rows: Rows, site: str, recent: dict[str, int]) -> _Heard:
+def _heard(rows: Rows, site: str, recent: dict[str, int]) -> Heard:
     latest = list(reversed(recent))
     by_place = {name: recent[name] // place for place, name in enumerate(latest[1:], 2)}
     own = dict(zip(sorted(by_place, key=by_place.__getitem__, reverse=True), _OWN, strict=False))
@@ -130,10 +97,10 @@ def _heard(rows: Rows, site: str, recent: dict[str, int]) -> _Heard:
         if (name or source is _ALL) and (of := rows.category(site, name)) is not None:
             weight = 1_024 * FALLS[0] * quarters * HALF_POPULAR // (4 * (HALF_POPULAR + known))
             popular.append((source, name, weight, dict(zip(of.names, _RANKS, strict=False))))
-    return _Heard(own, of_items, popular)
+    return Heard(own, of_items, popular)
 
 
-def _reasons(heard: _Heard, item: str, score: int) -> tuple[Reason, ...]:
+def _reasons(heard: Heard, item: str, score: int) -> tuple[Reason, ...]:
     """Why an item is suggested. What was seen together is said of the item with which it was seen most.
 
     Of a person's own item it says no more than that: what others did with it has only moved it.

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from pipeline.next_item.fusion import May, Suggestion, suggest
+from pipeline.next_item.fusion import May, suggest
 from pipeline.next_item.rows import (
     CategoryLists,
     ItemLists,
@@ -18,6 +18,7 @@ from pipeline.next_item.rows import (
     decode_popular,
     encode_key,
 )
+from pipeline.next_item.suggestion import Suggestion
 
 MOST_BYTES = 256 * 1024 * 1024
 """Keys and values of all rows; what Python needs to hold them is about 150 bytes a row more."""

@@ -15,10 +15,10 @@ from aiokafka.errors import KafkaError
 
 from pipeline.config.namespace import ITEMS, Namespace
 from pipeline.kafka.clients import stop_consumer
-from pipeline.next_item.fusion import Suggestion as Found
 from pipeline.next_item.position import POSITION_KEY, decode_position
 from pipeline.next_item.rows import RowError
 from pipeline.next_item.shelf import Shelf
+from pipeline.next_item.suggestion import Suggestion as Found
 from pipeline.triggers.contract import Suggestion, Why
 from pipeline.worker.items_metrics import ShelfMetrics
 

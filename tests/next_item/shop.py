@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from pipeline.next_item.fusion import Suggestion
 from pipeline.next_item.shelf import Shelf
+from pipeline.next_item.suggestion import Suggestion
 from pipeline.next_item.tables import LEAST_PEOPLE, Limits, Tables
 from pipeline.next_item.touch import MAX_BEFORE, Touch
 

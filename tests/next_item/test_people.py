@@ -5,8 +5,8 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.next_item.fusion import Source
 from pipeline.next_item.shelf import Shelf
+from pipeline.next_item.suggestion import Source
 from pipeline.next_item.tables import LEAST_PEOPLE, Tables
 from pipeline.next_item.touch import Touch
 from tests.next_item.shop import ALL_ROWS, ITEMS, TINY, anything, best, recent, shelf_of, told, visit

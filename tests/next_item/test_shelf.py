@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.next_item.fusion import Source
 from pipeline.next_item.rows import RowKind, encode_key
 from pipeline.next_item.shelf import Shelf
+from pipeline.next_item.suggestion import Source
 from pipeline.next_item.tables import Tables
 from pipeline.next_item.touch import Touch
 from tests.next_item.shop import ALL_ROWS, ITEMS, TINY, anything, best, named, recent, shelf_of, told, touches, visit

@@ -13,10 +13,10 @@ from pipeline.config.namespace import ITEMS, Mode, Namespace, new_namespace
 from pipeline.config.settings import Settings
 from pipeline.kafka.clients import admin_client, connection
 from pipeline.kafka.topics import apply
-from pipeline.next_item.fusion import Source
 from pipeline.next_item.position import POSITION_KEY, Position, encode_position
 from pipeline.next_item.rows import FORMAT
 from pipeline.next_item.shelf import Shelf
+from pipeline.next_item.suggestion import Source
 from pipeline.next_item.tables import LEAST_PEOPLE, Tables
 from pipeline.next_item.touch import Touch
 from pipeline.triggers.contract import Suggestion, Why
