@@ -10,12 +10,13 @@ from typing import Final
 
 from msgspec import json, msgpack
 
-from pipeline.config.durations import MINUTE
 from pipeline.config.namespace import Namespace
 from pipeline.config.policy import Policy, SitePolicy, decode_policy
 from pipeline.engine import flow
+from pipeline.engine.admission import admission
 from pipeline.engine.batch import NO_SOURCE, Batch, Output
 from pipeline.engine.cache import Cache
+from pipeline.engine.catalogue import Catalogue
 from pipeline.engine.fold import fold, forbid, lapse, settle
 from pipeline.engine.intake import NO_CONSENT
 from pipeline.engine.models import scorer_of
@@ -55,15 +56,11 @@ from pipeline.state.partition import (
     decode_position,
     encode,
     model_key,
-    product_key,
 )
 from pipeline.state.recent import digest
-from pipeline.triggers.contract import ENGINE_VERSION, Kind
+from pipeline.triggers.contract import ENGINE_VERSION
 from pipeline.triggers.site_now import SiteNow, Suggest, no_suggestions
 from pipeline.triggers.verdict import Verdict
-
-MAX_KNOWN_PRODUCTS: Final = 20_000
-"""Products of a site kept decoded in memory."""
 
 _BOUNDED: Final = 48 * 1024
 _EVENT: Final = 2 * 1024
@@ -98,7 +95,7 @@ class PartitionEngine:
         stored = load(CLOCK_KEY)
         self.clock = Clock() if stored is None else decode_clock(stored)
         self._sites: dict[str, SiteNow] = {}
-        self._catalogues: dict[str, dict[str, ProductRow | None]] = {}
+        self._catalogue = Catalogue(load)
         self._held: dict[str, set[str]] = {}
         self._policy, self._policy_version, self._rules = Policy(), "", 0
         if (stored := load(POLICY_KEY)) is not None:
@@ -163,7 +160,7 @@ class PartitionEngine:
 
     def take(self) -> Batch:
         """Hand over what the frames since the last call changed. The caller commits it as a whole, or starts anew."""
-        rows = list(self._reserved.items())
+        rows = [*self._reserved.items(), *self._catalogue.take()]
         for person, value in self._dirty.items():
             rows.append((person.encode(), value))
             self._cache.put(person, value)
@@ -183,7 +180,7 @@ class PartitionEngine:
     @property
     def pending(self) -> bool:
         """Whether anything but the position and the clock changed since the last `take`."""
-        return bool(self._dirty or self._reserved or self._outputs or self._rejects)
+        return bool(self._dirty or self._reserved or self._catalogue.changed or self._outputs or self._rejects)
 
     @property
     def held_sites(self) -> list[str]:
@@ -345,13 +342,14 @@ class PartitionEngine:
         found = self._sites.get(name)
         if found is None:
             policy = self._policy.site(name)
+            partitions = 1 if self._namespace is None else self._namespace.partitions
             found = self._sites[name] = SiteNow(
                 self.clock.now,
                 self._live,
                 policy,
                 self._silence(name, policy),
-                self._products(name),
-                self._admission(name, policy),
+                self._catalogue.of(name),
+                admission(self.clock, name, policy.ramp.max_per_minute, partitions),
                 self._note,
                 name,
                 self._models,
@@ -364,39 +362,6 @@ class PartitionEngine:
 
     def _silence(self, name: str, policy: SitePolicy) -> Callable[[], bool]:
         return lambda: flow.orders_silent(self.clock.sites.get(name), policy.order.silent_after)
-
-    def _products(self, name: str) -> Callable[[str], ProductRow | None]:
-        """The catalogue of a site. Products that were asked for are kept, and those that it does not know."""
-        known = self._catalogues.setdefault(name, {})
-
-        def product(sku: str) -> ProductRow | None:
-            if (kept := known.get(sku)) is not None or sku in known:
-                return kept
-            key = product_key(name, sku)
-            data = self._reserved.get(key) or self._load(key)
-            if len(known) >= MAX_KNOWN_PRODUCTS:
-                known.clear()
-            found = known[sku] = None if data is None else msgpack.decode(data, type=ProductRow)
-            return found
-
-        return product
-
-    def _admission(self, name: str, policy: SitePolicy) -> Callable[[Kind, int], bool]:
-        """Messages of a kind in a minute; each partition has its share of what the policy allows the site."""
-        partitions = 1 if self._namespace is None else self._namespace.partitions
-        share = -(-policy.ramp.max_per_minute // partitions)
-
-        def admit(kind: Kind, now: int) -> bool:
-            minute, label = now // MINUTE, f"{name}|{kind.value}"
-            known, number = self.clock.rates.get(label, (minute, 0))
-            if known != minute:
-                number = 0
-            if number >= share:
-                return False
-            self.clock.rates[label] = (minute, number + 1)
-            return True
-
-        return admit
 
     def _learner_of(self, name: str) -> Callable[[str, Labelled], None]:
         def learn(head: str, labelled: Labelled) -> None:
@@ -411,11 +376,7 @@ class PartitionEngine:
     def _fold_broadcast(self, row: Row) -> None:
         event = row.event
         if isinstance(event, ProductRow):
-            key, value = product_key(event.site, event.sku), encode(event)
-            known = self._reserved.get(key) or self._load(key)
-            if known is None or _content(msgpack.decode(known, type=ProductRow)) != _content(event):
-                self._reserved[key] = value
-                self._catalogues.get(event.site, {}).pop(event.sku, None)
+            self._catalogue.put(event)
         elif isinstance(event, PolicyRow):
             self._set_policy(event)
             self._reserved[POLICY_KEY] = encode(event)
@@ -450,8 +411,3 @@ class PartitionEngine:
     def _set_namespace(self, row: NamespaceRow) -> None:
         self._namespace = json.decode(row.body, type=Namespace)
         self._sites.clear()
-
-
-def _content(product: ProductRow) -> tuple[object, ...]:
-    """What matters of a product: all but the event that said it, and when."""
-    return tuple(getattr(product, name) for name in product.__struct_fields__[2:])
