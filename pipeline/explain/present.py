@@ -14,17 +14,18 @@ from pipeline.profile.days import day_of
 from pipeline.profile.funnel import Stage
 from pipeline.profile.orders import expected_gap, last_order, roll, sums
 from pipeline.profile.tastes import first
-from pipeline.state.cart import Cart
 from pipeline.state.customer import Customer, last_activity
 from pipeline.state.orders import Orders
 from pipeline.state.shown import Shown
 from pipeline.state.win_back import WinBack
+from pipeline.triggers.cart_content import Lines, present, worth
 from pipeline.triggers.win_back_due import prior_gap
 
 
 def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[str, Any]:
     """Describe a customer as of the log's clock, in values that JSON knows; times are epoch milliseconds."""
-    rules = policy.site(site)
+    rules, cart = policy.site(site), customer.cart
+    lines = present(cart)
     now: dict[str, Any] = {
         "seen": customer.seen or None,
         "channels": last_activity(customer),
@@ -34,7 +35,7 @@ def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[
         "drawn_to": _drawn_to(customer),
         "orders": None if customer.orders is None else _orders(customer.orders, rules, clock),
         "next_timer": customer.next_due or None,
-        "cart": _cart(customer.cart),
+        "cart": _cart(lines),
         "worth": None,
         "reminder": None,
         "win_back": _win_back(customer.win_back),
@@ -51,9 +52,8 @@ def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[
     }
     if customer.bot:
         now["bot"] = customer.bot
-    cart = customer.cart
-    if cart is not None and cart.lines:
-        now["worth"] = money(sum(line.worth * line.quantity for line in cart.lines), rules.currency)
+    if lines:
+        now["worth"] = money(worth(lines), rules.currency)
     if cart is not None and cart.episode is not None:
         episode = cart.episode
         now["reminder"] = {
@@ -109,14 +109,12 @@ def _shown(shown: Shown | None) -> dict[str, Any] | None:
     return {"at": told.at, "action": told.action, "category": drawn.category, "brand": drawn.brand}
 
 
-def _cart(cart: Cart | None) -> list[dict[str, Any]]:
-    if cart is None:
-        return []
+def _cart(lines: Lines) -> list[dict[str, Any]]:
     return [
         {"sku": line.sku, "quantity": line.quantity, "price": line.price if line.price >= 0 else None}
         | {"currency": line.currency}
         | ({"left_over_by_an_order": True} if line.dormant else {})
-        for line in cart.lines
+        for line in lines
     ]
 
 

@@ -133,7 +133,7 @@ def _identities(site: str, values: list[bytes | None]) -> set[int]:
     for value in values:
         try:
             event = _identity.decode(value or b"")
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             continue  # a shop may publish here too, and ingest refuses what is no event
         if event.site_id == site:
             found.add(identity(event.event_id))

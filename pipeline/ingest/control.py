@@ -35,7 +35,7 @@ def route_control(
                 if (source.topic, source.partition) == (reset.topic, reset.partition):
                     return SourceResetRow(number, offset)
             raise RefusedError(RejectReason.INVALID, "a reset of a source that the namespace does not have")
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise RefusedError(RejectReason.INVALID, str(error)) from None
     raise RefusedError(RejectReason.UNKNOWN_TYPE, "a control record is namespace, policy or source-reset")
 

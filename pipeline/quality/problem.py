@@ -61,6 +61,7 @@ def what(value: Any) -> str:
 
 
 _EXPECTED = {
+    RejectReason.UNKNOWN_TYPE: ("$.type", "one type, said once"),
     RejectReason.BAD_SITE: ("$.site_id", f"1 to 32 of a-z, 0-9 and '-' ({SITE_PATTERN})"),
     RejectReason.NO_PERSON: ("$.customer_id", "customer_id or anonymous_id: who did it"),
     RejectReason.FINGERPRINT: ("$.anonymous_id_kind", "the id of a cookie, a device or an app"),

@@ -157,7 +157,7 @@ async def _refuse_the_past(settings: Settings, namespace: Namespace, history: Hi
         newest = await newest_rows(consumer, first, [None])
     try:
         clock = msgspec.json.decode(newest[None].value, type=Clock).at
-    except (KeyError, msgspec.MsgspecError):
+    except (KeyError, msgspec.MsgspecError, RecursionError):
         return
     if history.span.first_ms < clock:
         raise UserError(

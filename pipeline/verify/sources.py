@@ -158,7 +158,7 @@ class Sources:
             return False
         try:
             _decode_clock(value)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return False
         return True
 

@@ -191,3 +191,9 @@ def test_the_example_is_of_the_type_or_of_the_one_that_was_meant() -> None:
         Router("shop.carts", Mode.LIVE)(example.encode(), NOW)
         assert json.loads(example)["type"] == "add_to_cart"
     assert example_for(cart(type="weather")) is None
+
+
+def test_a_type_that_is_said_twice_is_a_problem_of_the_type() -> None:
+    judged = line(b'{"type":"add_to_cart","type":"purchase"}')
+    assert judged.problem is not None
+    assert judged.problem.field == "$.type"

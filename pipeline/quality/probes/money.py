@@ -74,6 +74,7 @@ class Currencies:
             level,
             figure,
             {"events": self._events, "without": share(without, self._events), "without_rate": len(lacking)},
-            "an amount without a currency is taken for the site's own; one in a currency without a rate is refused",
+            "an amount without a currency is taken for the site's own; without a rate for its currency a cart is "
+            "refused, and of an order the money does not count",
             "publish currency beside the items, and give a rate for each in the policy",
         )
