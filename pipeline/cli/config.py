@@ -38,8 +38,11 @@ def check(settings: Settings) -> None:
     from pipeline.config.namespace import Mode, new_namespace
     from pipeline.config.policy import load_policy
     from pipeline.kafka.clients import connection
+    from pipeline.serve.view import client
 
     connection(settings.kafka)
+    if settings.redis.url:
+        client(settings.redis, "check")
     new_namespace(settings.namespace.name, Mode.LIVE, settings.topics.partitions)
     if settings.policy.file:
         load_policy(Path(settings.policy.file))

@@ -41,9 +41,12 @@ def list_models(settings: Settings) -> None:
 def print_models(settings: Settings) -> None:
     """The kept versions as a table."""
     shelf = _published(settings)
-    print_table(_COLUMNS, (row for head in shelf.heads() for row in _versions(head, shelf.head(head))))
+    rows = [row for head in shelf.heads() for row in _versions(head, shelf.head(head))]
+    print_table(_COLUMNS, rows)
     if not shelf.heads():
         click.echo(f"Nothing was learned in namespace {settings.namespace.name} yet: is `pipeline learner` running?")
+    elif not rows:
+        click.echo(f"What was learned in namespace {settings.namespace.name} is not enough for a version yet.")
 
 
 @models.command(epilog=example("pipeline models show intent", "pipeline models show intent --version 41 --top 20"))

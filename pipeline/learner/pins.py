@@ -24,8 +24,9 @@ async def published(settings: Settings) -> Shelf:
 def head_of(shelf: Shelf, head: str) -> HeadShelf:
     """What there is of a head. Raises UserError where there is nothing."""
     if head not in shelf.heads():
-        known = ", ".join(shelf.heads()) or "none yet: the learner has published nothing"
-        raise UserError(f"there is no model of {head!r}: those are {known}")
+        known = ", ".join(shelf.heads())
+        others = f": those are {known}" if known else " yet: the learner has published nothing"
+        raise UserError(f"there is no model of {head!r}{others}")
     return shelf.head(head)
 
 

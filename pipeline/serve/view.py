@@ -283,6 +283,20 @@ class _RefusedError(AwayError):
     """Redis wants another password or user."""
 
 
+def client(settings: RedisSettings, name: str) -> Redis:
+    """A client for the Redis of the settings, which has not connected. Raises ConfigError."""
+    try:
+        return Redis.from_url(
+            settings.url,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=REACH_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            client_name=name,
+        )
+    except (ValueError, TypeError):
+        raise ConfigError("redis.url", "is not redis://HOST:PORT/DATABASE, nor rediss:// or unix://") from None
+
+
 @asynccontextmanager
 async def open_view(
     settings: RedisSettings, namespace: Namespace, stop: asyncio.Event, waiting: Callable[[], None] = lambda: None
@@ -291,16 +305,7 @@ async def open_view(
 
     `stop` ends the waiting for a Redis that is away; `waiting` is called again and again while it lasts.
     """
-    try:
-        redis = Redis.from_url(
-            settings.url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=REACH_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            client_name=f"{namespace.name}-serve",
-        )
-    except (ValueError, TypeError):
-        raise ConfigError("redis.url", "is not redis://HOST:PORT/DATABASE, nor rediss:// or unix://") from None
+    redis = client(settings, f"{namespace.name}-serve")
     view = View(redis, settings, namespace, stop, waiting)
     try:
         try:

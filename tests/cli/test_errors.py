@@ -81,6 +81,10 @@ def test_a_policy_that_is_wrong_fails_the_check_of_the_settings(tmp_path: Path) 
     assert run("config", "check", PIPELINE_POLICY_FILE=str(file)).returncode == 0
 
 
+def test_a_redis_that_nothing_could_connect_to_fails_the_check_of_the_settings() -> None:
+    assert_one_line(run("config", "check", REDIS_URL="nonsense"), "redis.url: ")
+
+
 def test_another_partition_count_is_refused_in_one_line(broker: str, namespace: Callable[[], str]) -> None:
     name = namespace()
     apply = ("topics", "apply", "--namespace", name, "--mode", "test")
