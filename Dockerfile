@@ -10,7 +10,7 @@ RUN python -m venv tools && python -m venv --without-pip /opt/pipeline
 COPY requirements-build.lock requirements-runtime.lock ./
 RUN tools/bin/pip install --only-binary=:all: --require-hashes -r requirements-build.lock -r requirements-runtime.lock \
  && tools/bin/pip --python /opt/pipeline install --only-binary=:all: --require-hashes -r requirements-runtime.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml mypyc.ini README.md LICENSE ./
 COPY pipeline pipeline
 RUN HATCH_BUILD_HOOK_ENABLE_MYPYC=true tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && tools/bin/pip --python /opt/pipeline install --no-deps --no-index dist/*.whl

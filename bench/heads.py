@@ -77,7 +77,7 @@ def _without_heads(copy: Path) -> Path:
     """A copy of the package whose engine tells the heads nothing, compiled where this one is."""
     for part in ("pipeline", "bench"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    for part in ("pyproject.toml", "README.md", "LICENSE"):
+    for part in ("pyproject.toml", "mypyc.ini", "README.md", "LICENSE"):
         shutil.copy(ROOT / part, copy)
     fold_of = copy / "pipeline" / "engine" / "fold.py"
     source = fold_of.read_text()
