@@ -146,8 +146,9 @@ class PartitionEngine:
                 continue
             self._fold_people(people)
             people.clear()
-            highs[source], source = (high, high_sub), NO_SOURCE  # an operator's word may be of any source
+            highs[source] = high, high_sub
             self._fold_broadcast(row)
+            source = NO_SOURCE  # an operator's word may have been of any: read anew where it stands
         if source != NO_SOURCE:
             highs[source] = high, high_sub
         self._fold_people(people)

@@ -1,4 +1,4 @@
-"""What a kind of trigger is to the engine: a module with these functions, and a line in `pipeline.triggers.kinds`.
+"""What a kind of trigger is to the engine: a module with these functions, and two lines in `pipeline.triggers.kinds`.
 
 All are pure. They change the customer they are given, which is a copy, and return what they decided.
 """
