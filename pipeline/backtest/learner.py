@@ -229,7 +229,7 @@ def _star(learner: HeadLearner, newest: list[Inputs]) -> tuple[tuple[str, str], 
     effects: dict[str, list[float]] = defaultdict(list)
     names = [one.name for one in learner.spec.inputs]
     for inputs in newest:
-        parts = {part.feature: part.logit for part in scorer.contributions(inputs, {}, most=len(names))}
+        parts = {part.feature: part.logit for part in scorer.factors(inputs, {}, most=len(names))}
         for name in names:
             effects[name].append(parts.get(name, 0.0))
     spread = {name: float(np.std(effects[name])) for name in names}

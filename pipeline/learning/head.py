@@ -23,7 +23,7 @@ from pipeline.learning.state import Expert, State, StateError
 from pipeline.scoring import snapshot as snapshots
 from pipeline.scoring.example import Example, learnable
 from pipeline.scoring.features import Inputs, Shop
-from pipeline.scoring.scorer import sigmoid
+from pipeline.scoring.odds import sigmoid
 from pipeline.scoring.snapshot import Quality, Snapshot
 
 WINDOW: Final = 3_000

@@ -7,11 +7,13 @@ specification is refused.
 
 from bisect import bisect_right
 from functools import cached_property
-from math import log, log1p
+from math import log1p
 
 import msgspec
 from msgspec import Struct
 from xxhash import xxh3_64_hexdigest
+
+from pipeline.scoring.odds import log_odds
 
 Inputs = tuple[int | float, ...]
 """Raw inputs of one prediction, in the order of `Spec.inputs`; counts, milliseconds, minor units or codes."""
@@ -233,9 +235,3 @@ class _Plan(Struct, frozen=True, gc=False):
     ratios: tuple[tuple[int, str, Ratio], ...]
     first: dict[str, int]
     crosses: tuple[tuple[str, str, int, int, int, int], ...]
-
-
-def log_odds(share: float) -> float:
-    """ln(share / (1 - share)), kept within one millionth of 0 and 1."""
-    share = min(max(share, 1e-6), 1 - 1e-6)
-    return log(share / (1 - share))

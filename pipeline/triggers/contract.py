@@ -6,6 +6,8 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
+from pipeline.scoring.factor import Factor as Factor
+
 ENGINE_VERSION = "5"
 """Version of what the fold decides and how it writes it. It changes with any change of outputs' bytes or order."""
 
@@ -85,15 +87,7 @@ class Action(StrEnum):
     NONE = "none"
 
 
-class Factor(Struct, frozen=True):
-    """What one feature adds to a score's logit, in words that a merchant reads."""
-
-    feature: str
-    words: str
-    logit: float
-
-
-class Score(Struct, frozen=True):
+class Score(Struct, frozen=True, gc=False):
     """A score that a trigger goes by: of which head, which version of it; the strongest factors first.
 
     `logit` is the bare score, `probability` the calibrated one: of an order in this visit (intent), of an untouched

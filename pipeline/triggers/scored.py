@@ -11,7 +11,7 @@ from pipeline.scoring.features import Inputs, Shop
 from pipeline.scoring.hazard import CART_EDGES, DAY, REORDER_EDGES, bin_at
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.customer import Customer
-from pipeline.triggers.contract import Expected, Factor, Score
+from pipeline.triggers.contract import Expected, Score
 from pipeline.triggers.site_now import SiteNow
 
 _PARTS: Final = 10_000
@@ -147,7 +147,7 @@ def orders_expected(customer: Customer, at: int, site: SiteNow) -> Expected | No
     value = round(orders * count.worth(facts, shop))
     inputs = count.inputs(facts, silence, count.HORIZONS.index(count.WITHIN))
     days, currency = count.WITHIN // DAY, site.policy.currency
-    return Expected("count", scorer.version, days, round(orders, 4), value, currency, _factors(scorer, inputs, shop))
+    return Expected("count", scorer.version, days, round(orders, 4), value, currency, scorer.factors(inputs, shop))
 
 
 def lost_by(memory: reorder.Memory, at: int, site: SiteNow) -> int | None:
@@ -175,8 +175,4 @@ def learned_span(customer: Customer, anchor: int, policy: SitePolicy) -> int:
 
 
 def _said(scorer: Scorer, inputs: Inputs, shop: Shop, logit: float, chance: float) -> Score:
-    return Score(scorer.spec.head, scorer.version, logit, round(chance, 6), _factors(scorer, inputs, shop))
-
-
-def _factors(scorer: Scorer, inputs: Inputs, shop: Shop) -> tuple[Factor, ...]:
-    return tuple([Factor(one.feature, one.words, one.logit) for one in scorer.contributions(inputs, shop)])
+    return Score(scorer.spec.head, scorer.version, logit, round(chance, 6), scorer.factors(inputs, shop))

@@ -15,7 +15,7 @@ from pipeline.heads import count, reorder
 from pipeline.log.frames import Mark
 from pipeline.log.rows import CartOp, CartRow, Click, ClickKind, Line, OrderNews, OrderRow, PersonEvent
 from pipeline.replay.rows import Action
-from pipeline.scoring.scorer import sigmoid
+from pipeline.scoring.odds import sigmoid
 from pipeline.triggers.contract import Kind
 from tests.engine.learned import LearningShop
 from tests.engine.shop import T0, site_policy, word

@@ -10,7 +10,8 @@ from pipeline.learning.head_spec import HeadSpec
 from pipeline.learning.state import StateError, decode_state, encode_state
 from pipeline.scoring.example import FORMAT, Example
 from pipeline.scoring.features import Input, Spec
-from pipeline.scoring.scorer import Scorer, sigmoid
+from pipeline.scoring.odds import sigmoid
+from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.snapshot import encode_snapshot
 
 SPEC = Spec("cart", 1, (Input("views", "{} looked at"), Input("bin", "bin {}", edges=(1, 2), scaled=False)))

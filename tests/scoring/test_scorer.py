@@ -12,7 +12,8 @@ from pipeline.learning.head import HeadLearner
 from pipeline.learning.head_spec import HeadSpec
 from pipeline.scoring.example import FORMAT, Example
 from pipeline.scoring.features import Input, Prior, Ratio, Shrunk, Spec
-from pipeline.scoring.scorer import Scorer, sigmoid
+from pipeline.scoring.odds import sigmoid
+from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.snapshot import Quality, Snapshot, SnapshotError, decode_snapshot, encode_snapshot
 
 SPEC = Spec(
@@ -68,13 +69,13 @@ def test_a_snapshot_says_what_the_learner_would(values: tuple[int, ...], site: s
 @given(inputs)
 def test_contributions_add_up_to_the_distance_from_the_average_customer(values: tuple[int, ...]) -> None:
     shop = SCORER.shop("a")
-    parts = SCORER.contributions(values, shop, most=100)
+    parts = SCORER.factors(values, shop, most=100)
     assert SNAPSHOT.intercept + sum(part.logit for part in parts) == pytest.approx(SCORER.logit(values, shop), abs=1e-3)
     assert all("{" not in part.words for part in parts)
 
 
 def test_the_strongest_contribution_comes_first_with_its_value_in_words() -> None:
-    parts = SCORER.contributions((12, 0, 0, 4, 0), SCORER.shop("a"))
+    parts = SCORER.factors((12, 0, 0, 4, 0), SCORER.shop("a"))
     assert [abs(part.logit) for part in parts] == sorted((abs(part.logit) for part in parts), reverse=True)
     assert "12 products looked at" in {part.words for part in parts}
 
