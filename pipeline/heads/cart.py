@@ -97,23 +97,11 @@ def inputs(memory: Memory, at: int, number: int) -> Inputs:
 def viewed(memory: Memory, at: int, item: str = "") -> Memory:
     """Take a view of a product, or whatever else a person does that touches no cart."""
     m = memory if memory.open is None else _reached(memory, at)
-    return Memory(  # by place: by name it takes six times as long, and this is done at each view
-        at if at > m.seen else m.seen,
-        m.opened,
-        m.touched,
-        m.views + 1,
-        m.looks + 1 if m.items and item and m.items & _bit(item) else m.looks,
-        _visits(m, at),
-        m.orders,
-        m.touches,
-        m.bought,
-        m.open,
-        m.waiting,
-        m.left_from,
-        m.left_chance,
-        m.items,
-        m.facts,
-    )
+    seen, looks, items = m.seen, m.looks, m.items
+    if items and item and items & _bit(item):
+        looks += 1
+    newest = at if at > seen else seen
+    return replace(m, seen=newest, views=m.views + 1, looks=looks, visits=m.visits + (at - seen >= VISIT_GAP))
 
 
 def carted(memory: Memory, at: int, prediction: str, item: str = "", facts: Facts = NOTHING_KNOWN) -> Memory:
