@@ -3,10 +3,9 @@
 from collections import Counter
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from pipeline.log.rejects import Reject
-from pipeline.next_item.touch import Touch
 from pipeline.triggers.contract import Kind, Outcome
 
 NO_SOURCE = -1
@@ -39,7 +38,7 @@ class Batch(NamedTuple):
     """What one transaction holds. `rows` are those of the changelog, the position last; it moves with all the rest.
 
     `examples` are predictions whose label is known, by the id of the prediction, for the learner. `touches` are of
-    products, for the tables of the next item.
+    products, encoded, for the tables of the next item.
     `discarded` counts by source id and reason, NO_SOURCE where time was the cause; `messages` the reports of senders
     by channel and Report. `effective` is False where nothing but the position and the clock moved.
     """
@@ -47,7 +46,7 @@ class Batch(NamedTuple):
     rows: list[tuple[bytes, bytes]]
     outputs: list[Output]
     examples: list[tuple[str, bytes]]
-    touches: list[Touch]
+    touches: list[Raw]
     rejects: list[Reject]
     discarded: Counter[tuple[int, str]]
     messages: Counter[tuple[str, int]]

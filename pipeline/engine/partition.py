@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from msgspec import json, msgpack
+from msgspec import Raw, json, msgpack
 
 from pipeline.config.namespace import Namespace
 from pipeline.config.policy import Policy, SitePolicy, decode_policy
@@ -38,7 +38,7 @@ from pipeline.log.rows import (
     Row,
     SourceResetRow,
 )
-from pipeline.next_item.touch import Touch
+from pipeline.next_item.touch import Touch, encode_touch
 from pipeline.scoring.example import encode_example
 from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.snapshot import SnapshotError
@@ -112,7 +112,7 @@ class PartitionEngine:
         self._discarded: Counter[tuple[int, str]] = Counter()
         self._messages: Counter[tuple[str, int]] = Counter()
         self._examples: list[tuple[str, bytes]] = []
-        self._touches: list[Touch] = []
+        self._touches: list[Raw] = []
         self._events = 0
         self._models: dict[str, Scorer] = {}
         for head in SPECS:
@@ -171,10 +171,10 @@ class PartitionEngine:
         rows.append((CLOCK_KEY, encode(self.clock)))
         rows.append((POSITION_KEY, encode(self.position)))
         counts = self._discarded, self._messages
-        touches = self._touches.copy()
-        batch = Batch(rows, self._outputs, self._examples, touches, self._rejects, *counts, self._events, effective)
-        self._touches.clear()  # the same list: sites have its `append`
-        self._dirty, self._reserved, self._outputs, self._examples, self._rejects = {}, {}, [], [], []
+        told = self._outputs, self._examples, self._touches, self._rejects
+        batch = Batch(rows, *told, *counts, self._events, effective)
+        self._dirty, self._reserved = {}, {}
+        self._outputs, self._examples, self._touches, self._rejects = [], [], [], []
         self._discarded, self._messages, self._events = Counter(), Counter(), 0
         return batch
 
@@ -356,7 +356,7 @@ class PartitionEngine:
                 self._models,
                 self._learner_of(name),
                 self._suggest,
-                self._touches.append,
+                self._hand_over,
                 self._rules,
             )
         return found
@@ -370,6 +370,9 @@ class PartitionEngine:
             self._examples.append((labelled.id, encode_example(example)))
 
         return learn
+
+    def _hand_over(self, touch: Touch) -> None:
+        self._touches.append(encode_touch(touch))
 
     def _note(self, reason: str) -> None:
         self._discarded[NO_SOURCE, reason] += 1

@@ -8,7 +8,7 @@ another. Stored as one byte for the version of the format, then MessagePack of p
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 FORMAT = 2
 """Stored in the first byte of a record. A change of the layout or of what a number means takes the next number."""
@@ -39,8 +39,13 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[Touch, ...])
 
 
-def encode_touches(touches: Sequence[Touch]) -> bytes:
-    """The touches as one record."""
+def encode_touch(touch: Touch) -> Raw:
+    """A touch as it stands in a record; so it holds on to nothing of the customer that it is of."""
+    return Raw(_encoder.encode(touch))
+
+
+def encode_touches(touches: Sequence[Raw]) -> bytes:
+    """Encoded touches as one record."""
     return bytes([FORMAT]) + _encoder.encode(touches)
 
 

@@ -10,7 +10,7 @@ from pipeline.backtest.clicklog import Interaction
 from pipeline.backtest.next_item_live import LATE, SITE, LivePath
 from pipeline.engine.batch import Batch
 from pipeline.log.rows import ClickKind, OrderRow
-from pipeline.next_item.touch import Touch
+from pipeline.next_item.touch import Touch, decode_touches, encode_touches
 from pipeline.replay.rows import Action
 from tests.engine.shop import Shop, add, at, click, line, order, remove
 
@@ -35,7 +35,7 @@ class HandingShop(Shop):
 
     def commit(self) -> Batch:
         batch = super().commit()
-        self.touches += batch.touches
+        self.touches += decode_touches(encode_touches(batch.touches))
         return batch
 
 

@@ -10,7 +10,7 @@ from pipeline.config.policy import PermissionPolicy
 from pipeline.engine.batch import Batch
 from pipeline.events.customer import Basis, Purpose
 from pipeline.log.rows import CartOp, Click, ClickKind, ConsentRow
-from pipeline.next_item.touch import MAX_BEFORE, Touch, encode_touches
+from pipeline.next_item.touch import MAX_BEFORE, Touch, decode_touches, encode_touch, encode_touches
 from pipeline.profile.tastes import MAX_ITEMS
 from pipeline.triggers.contract import Kind, Suggestion, Why
 from tests.engine.shop import ANN, Shop, add, at, cart, click, identity, line, order, product, site_policy
@@ -27,7 +27,7 @@ class TouchedShop(Shop):
 
     def commit(self) -> Batch:
         batch = super().commit()
-        self.touches += batch.touches
+        self.touches += decode_touches(encode_touches(batch.touches))
         return batch
 
 
@@ -135,7 +135,7 @@ def test_a_touch_names_neither_the_person_nor_an_event() -> None:
     shop = TouchedShop()
     events = [view(0, "a"), view(1, "b")]
     shop.tell(*events)
-    record = encode_touches(shop.touches)
+    record = encode_touches([encode_touch(touch) for touch in shop.touches])
     assert shop.touches
     assert all(name not in record for name in (b"ann", ANN.encode(), *[event.id.encode() for event in events]))
 

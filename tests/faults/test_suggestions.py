@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pipeline.config.namespace import LOG, TOUCHES
 from pipeline.engine.partition import PartitionEngine
 from pipeline.local.ports import free_port
-from pipeline.next_item.touch import decode_touches
+from pipeline.next_item.touch import decode_touches, encode_touches
 from pipeline.replay.publish import SETTLE
 from tests.faults.histories import a_shop, slices
 from tests.faults.processes import Stage
@@ -32,7 +32,7 @@ def as_the_log_says(stage: Stage) -> Counter[str]:
                 engine.apply(record.offset, record.value)
                 batch = engine.take()
                 rows.update(batch.rows)
-                found.update(touch.item for touch in batch.touches)
+                found.update(touch.item for touch in decode_touches(encode_touches(batch.touches)))
     return found
 
 

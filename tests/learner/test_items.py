@@ -26,7 +26,7 @@ from pipeline.local.ports import free_port
 from pipeline.next_item.position import POSITION_KEY, Position, encode_position
 from pipeline.next_item.rows import FORMAT, RowKind, encode_key
 from pipeline.next_item.shelf import Shelf
-from pipeline.next_item.touch import Touch, encode_touches
+from pipeline.next_item.touch import Touch, encode_touch, encode_touches
 from tests.learner.item_rows import rows, touched
 from tests.learner.toys import until
 
@@ -55,7 +55,7 @@ async def feed(settings: Settings, records: Iterable[bytes], partition: int = 0)
 
 
 def records(known: list[Touch]) -> list[bytes]:
-    return [encode_touches(known[first : first + 20]) for first in range(0, len(known), 20)]
+    return [encode_touches([encode_touch(touch) for touch in known[first : first + 20]]) for first in range(0, len(known), 20)]
 
 
 async def until_touched(settings: Settings, wanted: Counter[str]) -> None:

@@ -4,15 +4,15 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from pipeline.next_item.touch import FORMAT, Touch, TouchError, decode_touches, encode_touches
+from pipeline.next_item.touch import FORMAT, Touch, TouchError, decode_touches, encode_touch, encode_touches
 from tests.next_item.shop import touches
 
-ONE = encode_touches([Touch("s", "a", "shoes", ("b",), new=True)])
+ONE = encode_touches([encode_touch(Touch("s", "a", "shoes", ("b",), new=True))])
 
 
 @given(touches)
 def test_what_is_written_is_read(written: list[Touch]) -> None:
-    assert decode_touches(encode_touches(written)) == tuple(written)
+    assert decode_touches(encode_touches([encode_touch(touch) for touch in written])) == tuple(written)
 
 
 def test_a_record_is_its_format_and_plain_arrays_that_name_nobody() -> None:
