@@ -75,9 +75,9 @@ class Stream:
         before = person.memory
         self._taken += 1
         person.memory, person.held = told(before, person.held, row, str(self._taken))
-        if before.open is not None and person.memory.open is not before.open:
+        if before.open and person.memory.open != before.open:
             self._forget(before, person.memory)
-        if person.memory.touches > before.touches and person.memory.open is None:
+        if person.memory.touches > before.touches and not person.memory.open:
             self.unasked += 1
         self._ask(row.person, person)
 
@@ -94,7 +94,7 @@ class Stream:
             self._ask(name, person)
 
     def _ask(self, name: str, person: Person) -> None:
-        one = person.memory.open
+        one = cart.open_of(person.memory)
         if one is not None and (one.id, one.bin) not in self._said:
             anchors = tuple(anchor.chance(one.inputs) for anchor in self._anchors)
             chance = anchors[0]
@@ -108,8 +108,8 @@ class Stream:
 
     def _forget(self, before: Memory, after: Memory) -> None:
         """Drop what was said of a bin that was cut short by a touch."""
-        one = before.open
-        if one is not None and all((one.id, one.bin) != (kept.id, kept.bin) for kept in after.waiting):
+        one = cart.open_of(before)
+        if one is not None and all((one.id, one.bin) != (kept.id, kept.bin) for kept in cart.waiting_of(after)):
             del self._said[one.id, one.bin]
 
     def _learn(self, labelled: Labelled, person: int) -> None:

@@ -14,7 +14,7 @@ from pipeline.profile.orders import orders_on
 from pipeline.scoring.hazard import MINUTE
 from pipeline.state.cart import CART_CHANGE, CartChange
 from pipeline.state.customer import Customer
-from pipeline.state.heads import MAX_DUE, Heads
+from pipeline.state.heads import MAX_DUE, Heads, OfOrders, encode_orders, of_orders
 from pipeline.state.orders import Order, Orders, OrderState
 from pipeline.state.recent import digest
 from pipeline.state.tastes import Tastes
@@ -76,22 +76,22 @@ def correct(customer: Customer, before: Orders | None, event: OrderRow, site: Si
     nothing of one that was cancelled.
     """
     heads, orders = customer.heads, customer.orders
-    if before is None or orders is None or heads is None or heads.reorder is None or not heads.reorder.day_end:
+    if before is None or orders is None or heads is None or (of := of_orders(heads)) is None or not of.reorder.day_end:
         return
     known, order = _order_of(before, event.order_id), _order_of(orders, event.order_id)
     if known is None or order is None or order.state & (_UNTOLD | int(OrderState.RENEWAL)):
         return
-    held, counts = heads.reorder, heads.count
+    held, counts = of.reorder, of.count
     day_end = start_of(order.day + 1, site.policy.timezone)
     gone = order.state & ~known.state & _CANCELLED
     if gone and not order.state & _WITHIN and not _stands(orders, order.day):
         after = _as_of_now(reorder.taken_back(held, day_end, _left_of(known)), orders, site.policy.timezone)
-        counts = None if counts is None else count.taken_back(counts, held, after, day_end)
+        counts = count.taken_back(counts, held, after, day_end)
     elif more := _left_of(order) - _left_of(known):
         after = reorder.revalued(held, day_end, more)
     else:
         return
-    customer.heads = replace(heads, reorder=after, count=counts)
+    customer.heads = replace(heads, orders=encode_orders(OfOrders(after, of.due, counts)))
     wake_by(customer, wake(customer))
 
 
@@ -115,7 +115,7 @@ def settle(customer: Customer, site: SiteNow) -> None:
     if heads is None:
         return
     learn = site.learn
-    sure, carts, reorders, counts = heads.intent, heads.cart, heads.reorder, heads.count
+    sure, carts, orders = heads.intent, heads.cart, heads.orders
     if sure is not None:
         sure, labels = intent.settle(sure, clock)
         for label in labels:
@@ -125,16 +125,17 @@ def settle(customer: Customer, site: SiteNow) -> None:
         for label in labels:
             learn("cart", label)
         carts = _said_of_cart(carts, site)
-    if reorders is not None:
-        reorders, labels = reorder.settle(reorders, clock)
+    if (of := of_orders(heads)) is not None:
+        reorders, labels = reorder.settle(of.reorder, clock)
         for label in labels:
             learn("reorder", label)
         reorders = _said_of_next_order(reorders, site)
-        if counts is not None:
-            counts, labels = count.settle(counts, reorders, clock)
-            for label in labels:
-                learn("count", label)
-    customer.heads = Heads(sure, carts, reorders, heads.due, counts)
+        counts, labels = count.settle(of.count, reorders, clock)
+        for label in labels:
+            learn("count", label)
+        if reorders is not of.reorder or counts is not of.count:
+            orders = encode_orders(OfOrders(reorders, of.due, counts))
+    customer.heads = Heads(sure, carts, orders)
 
 
 def wake(customer: Customer) -> int:
@@ -145,9 +146,9 @@ def wake(customer: Customer) -> int:
     times = [
         0 if heads.intent is None else intent.next_label(heads.intent),
         0 if heads.cart is None else _cart_labels(heads.cart),
-        0 if heads.reorder is None else reorder.next_label(heads.reorder),
-        0 if heads.count is None else count.next_label(heads.count),
     ]
+    if (of := of_orders(heads)) is not None:
+        times += [reorder.next_label(of.reorder), count.next_label(of.count)]
     return min([time for time in times if time], default=0)
 
 
@@ -156,7 +157,7 @@ def _said_of_cart(memory: cart.Memory, site: SiteNow) -> cart.Memory:
 
     A trigger that is due now says the same. The first bins are over before the clock looks: nothing is said of them.
     """
-    one, scorer = memory.open, site.models.get("cart")
+    one, scorer = cart.open_of(memory), site.models.get("cart")
     if one is None or one.version or scorer is None:
         return memory
     return cart.served(memory, scorer.log_odds(one.inputs, scorer.shop(site.name)), scorer.version)
@@ -192,7 +193,7 @@ def _click(customer: Customer, known: Tastes | None, event: Click, site: SiteNow
     if carts is not None:
         carts = cart.viewed(carts, at, lines[0].sku if lines else "")
     memory = _asked(customer, memory, event.id, at, site)
-    customer.heads = Heads(memory, carts, heads.reorder, heads.due, heads.count)
+    customer.heads = Heads(memory, carts, heads.orders)
 
 
 def _cart(customer: Customer, known: Tastes | None, person: str, event: CartRow, site: SiteNow) -> None:
@@ -217,18 +218,18 @@ def _cart(customer: Customer, known: Tastes | None, person: str, event: CartRow,
             site.learn("cart", label)
         facts = cart.Facts(worth(lines), len(lines), int(customer.device in cart.MOBILE), int(has_account(person)))
         carts = cart.carted(carts, at, _name(event.id), event.lines[0].sku if event.lines else "", facts)
-        if carts.open is None:
+        if not carts.open:
             site.note(UNASKED)
         wake_by(customer, _cart_labels(carts))
     memory = _asked(customer, memory, event.id, at, site)
-    customer.heads = Heads(memory, carts, heads.reorder, heads.due, heads.count)
+    customer.heads = Heads(memory, carts, heads.orders)
 
 
 def _asked(customer: Customer, memory: intent.Memory, event: str, at: int, site: SiteNow) -> intent.Memory:
     """Keep the prediction where the session has come so far."""
     if not intent.kept_now(memory):
         return memory
-    if len(memory.pending) >= intent.MAX_PENDING:
+    if len(intent.pending_of(memory)) >= intent.MAX_PENDING:
         site.note(UNASKED)
         return memory
     scorer = site.models.get("intent")
@@ -242,7 +243,8 @@ def _asked(customer: Customer, memory: intent.Memory, event: str, at: int, site:
 
 def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
     heads, at, zone = customer.heads or _NOTHING, event.at, site.policy.timezone
-    sure, carts, before = heads.intent, heads.cart, heads.reorder or reorder.Memory()
+    sure, carts, of = heads.intent, heads.cart, of_orders(heads) or OfOrders(reorder.Memory())
+    before, due = of.reorder, of.due
     if not event.offline:
         sure = intent.ordered(sure or intent.Memory(), at)
     if carts is not None:
@@ -255,11 +257,10 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
     customer.orders = orders
     items = sum(max(line.quantity, 0) for line in event.lines)
     after = _said_of_next_order(reorder.ordered(before, _name(event.id), at, day_end, value, items), site)
-    due = heads.due
     if after.day_end == day_end and (expected := lost_by(after, day_end, site)) is not None:
         due = (*[one for one in due if one[0] != at], (at, expected))[-MAX_DUE:]
-    counts = _counted(heads.count or count.Memory(), before, after, at, site)
-    customer.heads = Heads(sure, carts, after, due, counts)
+    counts = _counted(of.count, before, after, at, site)
+    customer.heads = Heads(sure, carts, encode_orders(OfOrders(after, due, counts)))
     wake_by(customer, wake(customer))
 
 

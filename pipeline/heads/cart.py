@@ -9,6 +9,7 @@ the prediction is dropped, and only a touch starts anew.
 from enum import Enum
 from typing import Final
 
+from msgspec import msgpack
 from msgspec.structs import replace
 from xxhash import xxh32_intdigest
 
@@ -70,6 +71,11 @@ SPEC: Final = Spec(
 )
 
 
+_encode: Final = msgpack.Encoder().encode
+_decode_open: Final = msgpack.Decoder(Prediction).decode
+_decode_waiting: Final = msgpack.Decoder(tuple[Labelled, ...]).decode
+
+
 MOBILE: Final = frozenset({"mobile", "tablet"})
 """Devices that are one."""
 
@@ -96,7 +102,7 @@ def inputs(memory: Memory, at: int, number: int) -> Inputs:
 
 def viewed(memory: Memory, at: int, item: str = "") -> Memory:
     """Take a view of a product, or whatever else a person does that touches no cart."""
-    m = memory if memory.open is None else _reached(memory, at)
+    m = _reached(memory, at) if memory.step else memory
     seen, looks, items = m.seen, m.looks, m.items
     if items and item and items & _bit(item):
         looks += 1
@@ -121,14 +127,15 @@ def carted(memory: Memory, at: int, prediction: str, item: str = "", facts: Fact
         visits=_visits(memory, at),
         touches=memory.touches + 1,
         open=None,
+        step=0,
         left_from=0,
         left_chance=1,
         items=memory.items | (_bit(item) if item else 0),
         facts=facts,
     )
-    if len(memory.waiting) >= MAX_WAITING:
+    if len(waiting_of(memory)) >= MAX_WAITING:
         return memory
-    return replace(memory, open=Prediction(prediction, 0, at, inputs(memory, at, 0)))
+    return _asked(memory, Prediction(prediction, 0, at, inputs(memory, at, 0)))
 
 
 def emptied(memory: Memory, at: int) -> Memory:
@@ -143,6 +150,7 @@ def emptied(memory: Memory, at: int) -> Memory:
         views=0,
         looks=0,
         open=None,
+        step=0,
         items=0,
         facts=NOTHING_KNOWN,
     )
@@ -153,8 +161,8 @@ def ordered(memory: Memory, at: int) -> Memory:
     memory = _reached(memory, at)
     at = max(at, memory.seen)
     waiting = memory.waiting
-    if memory.open is not None:
-        waiting = (*waiting, _labelled(memory, memory.open, 1))
+    if (one := open_of(memory)) is not None:
+        waiting = _encode([*waiting_of(memory), _labelled(memory, one, 1)])
     return replace(
         memory,
         seen=at,
@@ -166,6 +174,7 @@ def ordered(memory: Memory, at: int) -> Memory:
         orders=memory.orders + 1,
         bought=memory.bought + (memory.opened > 0),
         open=None,
+        step=0,
         waiting=waiting,
         items=0,
         facts=NOTHING_KNOWN,
@@ -175,7 +184,7 @@ def ordered(memory: Memory, at: int) -> Memory:
 def censored(memory: Memory, at: int) -> Memory:
     """A message was sent about the cart, or it may not be spoken of any more: its silence is no longer its own."""
     memory = _reached(memory, at)
-    return memory if memory.open is None else replace(memory, open=None)
+    return replace(memory, open=None, step=0) if memory.step else memory
 
 
 def left_alone(memory: Memory, since: int, chance: float) -> Memory:
@@ -188,27 +197,37 @@ def left_alone(memory: Memory, since: int, chance: float) -> Memory:
 
 def served(memory: Memory, logit: float, version: int) -> Memory:
     """Note what a snapshot says of the open prediction."""
-    if memory.open is None:
-        return memory
-    return replace(memory, open=replace(memory.open, served=logit, version=version))
+    one = open_of(memory)
+    return memory if one is None else replace(memory, open=_encode(replace(one, served=logit, version=version)))
+
+
+def open_of(memory: Memory) -> Prediction | None:
+    """The prediction of the bin that the silence is in, None for none."""
+    return _decode_open(memory.open) if memory.open else None
+
+
+def waiting_of(memory: Memory) -> tuple[Labelled, ...]:
+    """The predictions whose outcome is there, which have not been learned."""
+    return _decode_waiting(memory.waiting) if memory.waiting else ()
 
 
 def next_label(memory: Memory) -> int:
     """The time of the log at which a label becomes known, and the next bin begins; 0 for none."""
-    ends = [one.at for one in memory.waiting]
-    if memory.open is not None:
-        ends.append(memory.touched + CART_EDGES[memory.open.bin])
+    ends = [one.at for one in waiting_of(memory)]
+    if memory.step:
+        ends.append(memory.touched + CART_EDGES[memory.step - 1])
     return min(ends, default=0)
 
 
 def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
     """The labels of all bins that have ended up to `clock`, by when they ended; everything before it has been read."""
     memory = _reached(memory, clock)
-    known = tuple(one for one in memory.waiting if one.at <= clock)
+    waiting = waiting_of(memory)
+    known = [one for one in waiting if one.at <= clock]
     if not known:
         return memory, ()
-    left = tuple(one for one in memory.waiting if one.at > clock)
-    return replace(memory, waiting=left), tuple(sorted(known, key=_moment))
+    left = [one for one in waiting if one.at > clock]
+    return replace(memory, waiting=_encode(left) if left else None), tuple(sorted(known, key=_moment))
 
 
 class Timing(Enum):
@@ -246,15 +265,25 @@ def timing(number: int, chance: float | None, labels: int, theta: float) -> Timi
 
 def _reached(memory: Memory, clock: int) -> Memory:
     """Begins the bins that the silence has reached; those that it has left are survived."""
-    while (present := memory.open) is not None and clock >= memory.touched + CART_EDGES[present.bin]:
-        end, following = memory.touched + CART_EDGES[present.bin], present.bin + 1
+    if not memory.step or clock < memory.touched + CART_EDGES[memory.step - 1]:
+        return memory
+    one, waiting = open_of(memory), [*waiting_of(memory)]
+    while one is not None and clock >= (end := memory.touched + CART_EDGES[one.bin]):
+        following, room = one.bin + 1, len(waiting) < MAX_WAITING
+        waiting.append(_labelled(memory, one, 0))
         successor = None
-        if following < len(CART_EDGES) and len(memory.waiting) < MAX_WAITING:
-            alone = 0 < memory.left_from <= CART_EDGES[present.bin]
+        if room and following < len(CART_EDGES):
+            alone = 0 < memory.left_from <= CART_EDGES[one.bin]
             weight = 1 / memory.left_chance if alone else 1
-            successor = Prediction(present.id, following, end, inputs(memory, end, following), weight)
-        memory = replace(memory, open=successor, waiting=(*memory.waiting, _labelled(memory, present, 0)))
-    return memory
+            successor = Prediction(one.id, following, end, inputs(memory, end, following), weight)
+        one = successor
+    left = replace(memory, waiting=_encode(waiting), open=None, step=0)
+    return left if one is None else _asked(left, one)
+
+
+def _asked(memory: Memory, one: Prediction) -> Memory:
+    """With this prediction of the bin that the silence is in."""
+    return replace(memory, open=_encode(one), step=one.bin + 1)
 
 
 def _labelled(memory: Memory, one: Prediction, label: int) -> Labelled:

@@ -2,7 +2,6 @@
 
 from msgspec import Struct
 
-from pipeline.heads.labelled import Labelled
 from pipeline.scoring.features import Inputs
 
 
@@ -39,8 +38,9 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
 
     `seen` is the newest event. Of the cart, if there is one: when it was `opened` and last `touched`; `views` of
     products since then, and `looks`, those of what is in the cart. Of all the past: `visits`, `orders`, how often a
-    cart was touched (`touches`), and how many carts were `bought`. `open` is the present prediction,
-    `waiting` are those whose outcome is there, in the order of their bins' ends, which have not been learned. Of a cart
+    cart was touched (`touches`), and how many carts were `bought`. `open` is the present prediction, and `step` the
+    number of its bin, from 1, or 0; `waiting` are those whose outcome is there, in the order of their bins' ends, which
+    have not been learned. Both are kept encoded (`open_of`, `waiting_of`): most events only pass them on. Of a cart
     that is left alone by chance: from which silence on (`left_from`, milliseconds), and the chance of that. `items` is
     a sketch of what was put in, one bit of a hash each; `facts` are those of the last touch.
     """
@@ -54,9 +54,10 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
     orders: int = 0
     touches: int = 0
     bought: int = 0
-    open: Prediction | None = None
-    waiting: tuple[Labelled, ...] = ()
+    open: bytes | None = None
+    waiting: bytes | None = None
     left_from: int = 0
     left_chance: int | float = 1
     items: int = 0
     facts: Facts = NOTHING_KNOWN
+    step: int = 0

@@ -7,6 +7,7 @@ the question: nothing is kept after it. Sets of items and categories are sketche
 
 from typing import Final
 
+from msgspec import msgpack
 from msgspec.structs import astuple, replace
 from xxhash import xxh32_intdigest
 
@@ -35,6 +36,9 @@ _DAY: Final = 86_400_000
 
 
 _NEW: Final = Session()
+
+_encode: Final = msgpack.Encoder().encode
+_decode: Final = msgpack.Decoder(tuple[Pending, ...]).decode
 
 
 def viewed(memory: Memory, at: int, item: str, category: str = "") -> Memory:
@@ -81,8 +85,8 @@ def ordered(memory: Memory, at: int) -> Memory:
     """Something was bought: no meaningful event of the session, but it ends the question."""
     session = memory.session
     if at < memory.last - (session.lasted if session else 0):  # read late: of a session that has ended
-        pending = tuple([replace(one, label=1) if one.made_at <= at < one.due else one for one in memory.pending])
-        return Memory(_bought(memory.habits, at), memory.last, session, pending)
+        pending = [replace(one, label=1) if one.made_at <= at < one.due else one for one in pending_of(memory)]
+        return Memory(_bought(memory.habits, at), memory.last, session, _packed(pending))
     m = _begun(memory, at)
     session, gap = m.session or _NEW, max(at - m.last, 0)
     session = replace(session, lasted=session.lasted + gap, gap=gap, bought=1)
@@ -128,10 +132,16 @@ def predicted(memory: Memory, id: str, at: int, served: float | None, version: i
 
     Where MAX_PENDING are kept already nothing changes.
     """
-    if len(memory.pending) >= MAX_PENDING:
+    pending = pending_of(memory)
+    if len(pending) >= MAX_PENDING:
         return memory
     one = Pending(id, at, inputs(memory, at), served, version)
-    return Memory(memory.habits, memory.last, memory.session, (*memory.pending, one))
+    return Memory(memory.habits, memory.last, memory.session, _packed([*pending, one]))
+
+
+def pending_of(memory: Memory) -> tuple[Pending, ...]:
+    """The predictions that wait for their labels."""
+    return _decode(memory.pending) if memory.pending else ()
 
 
 def knows(session: Session, item: str) -> bool:
@@ -149,21 +159,25 @@ def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
         memory = Memory(_ended(memory.habits, memory.session), memory.last, None, _due(memory))
     ready: list[Labelled] = []
     waiting: list[Pending] = []
-    for one in memory.pending:
+    for one in pending_of(memory):
         if not one.due or one.due > clock:
             waiting.append(one)
             continue
         ready.append(Labelled(one.id, 0, one.made_at, one.due, one.inputs, one.label, 1, one.served, one.version))
     if not ready:
         return memory, ()
-    return Memory(memory.habits, memory.last, memory.session, tuple(waiting)), tuple(ready)
+    return Memory(memory.habits, memory.last, memory.session, _packed(waiting)), tuple(ready)
 
 
 def next_label(memory: Memory) -> int:
     """When the next label can be known, epoch milliseconds; 0 for none."""
     if not memory.pending:
         return 0
-    return memory.pending[0].due or memory.last + GAP
+    return pending_of(memory)[0].due or memory.last + GAP
+
+
+def _packed(pending: list[Pending]) -> bytes | None:
+    return _encode(pending) if pending else None
 
 
 def _place(name: str) -> int:
@@ -239,10 +253,10 @@ def _bought(habits: Habits, at: int) -> Habits:
     return replace(habits, ordered_at=max(habits.ordered_at, at))
 
 
-def _due(memory: Memory) -> tuple[Pending, ...]:
+def _due(memory: Memory) -> bytes | None:
     """The predictions as they are once the session has ended: all of them know their label."""
     bought, end = memory.session.bought if memory.session else 0, memory.last + GAP
-    return tuple([one if one.due else replace(one, due=end, label=bought) for one in memory.pending])
+    return _packed([one if one.due else replace(one, due=end, label=bought) for one in pending_of(memory)])
 
 
 SPEC: Final = Spec(

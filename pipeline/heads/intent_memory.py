@@ -62,10 +62,11 @@ class Session(Struct, frozen=True, array_like=True, gc=False):
 class Memory(Struct, frozen=True, array_like=True, gc=False):
     """What is kept of one person: `habits`, and the `session`, None once the clock has passed its end.
 
-    `last` is the time of the newest event, epoch milliseconds, 0 before the first.
+    `last` is the time of the newest event, epoch milliseconds, 0 before the first. `pending` are the predictions that
+    wait, kept encoded (`pending_of`): most events only pass them on.
     """
 
     habits: Habits = Habits()
     last: int = 0
     session: Session | None = None
-    pending: tuple[Pending, ...] = ()
+    pending: bytes | None = None

@@ -1,14 +1,17 @@
 """How a customer value is stored: one byte for the version of the format, then MessagePack."""
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
+from pipeline.heads import cart_memory, intent_memory
 from pipeline.state import recent
 from pipeline.state.customer import Customer
+from pipeline.state.heads import Heads, OfOrders, encode_orders
 from pipeline.state.orders import Orders
 
-FORMAT = 3
+FORMAT = 4
 """Stored in the first byte. A change of the layout that old bytes do not decode into takes the next number, and a
 migration in `decode_customer`."""
 
@@ -16,7 +19,9 @@ _FORMAT_1 = 1
 """Had in the place of the order facts the digests of the last orders."""
 _FORMAT_2 = 2
 """Had event ids without blocks."""
-_CLICKS, _CARTS, _ORDERS = map(Customer.__struct_fields__.index, ("clicks", "carts", "orders"))
+_FORMAT_3 = 3
+"""Had the predictions of the heads, and what they remember of orders, as they are, not encoded."""
+_CLICKS, _CARTS, _ORDERS, _HEADS = map(Customer.__struct_fields__.index, ("clicks", "carts", "orders", "heads"))
 
 MAX_VALUE_BYTES: Final = 128 * 1024
 
@@ -44,14 +49,14 @@ def decode_customer(data: bytes) -> Customer:
     """Decode. Raises StateError for a format of another version."""
     if data[0] == FORMAT:
         return _decoder.decode(memoryview(data)[1:])
-    if data[0] in (_FORMAT_1, _FORMAT_2):
+    if data[0] in (_FORMAT_1, _FORMAT_2, _FORMAT_3):
         return _migrated(memoryview(data)[1:], data[0])
     raise _unreadable(data[0])
 
 
 def next_due_of(data: bytes) -> int:
     """Read only when the person is to be woken; 0 for not at all."""
-    if data[0] not in (FORMAT, _FORMAT_2, _FORMAT_1):
+    if data[0] not in (FORMAT, _FORMAT_3, _FORMAT_2, _FORMAT_1):
         raise _unreadable(data[0])
     return _head.decode(memoryview(data)[1:]).next_due
 
@@ -61,13 +66,58 @@ def _migrated(data: memoryview, found: int) -> Customer:
     marks = None
     if found == _FORMAT_1:
         marks, fields[_ORDERS] = fields[_ORDERS], None
-    for place in (_CLICKS, _CARTS):
-        ring, newest, horizon = fields[place]
-        fields[place] = recent.of_entries(ring, newest), newest, horizon
+    if found != _FORMAT_3:
+        for place in (_CLICKS, _CARTS):
+            ring, newest, horizon = fields[place]
+            fields[place] = recent.of_entries(ring, newest), newest, horizon
+    encoded = _taken_out(fields)
     customer = msgspec.convert(fields, Customer)
     if marks:
         customer.orders = Orders(marks=marks)
+    if customer.heads is not None:
+        customer.heads = _put_back(customer.heads, encoded)
     return customer
+
+
+_PENDING = intent_memory.Memory.__struct_fields__.index("pending")
+_OPEN, _WAITING = map(cart_memory.Memory.__struct_fields__.index, ("open", "waiting"))
+
+
+class _Encoded(msgspec.Struct):
+    """What the heads of a value had that is encoded now: predictions, and sections of those who have ordered."""
+
+    pending: list[Any] = []
+    open: list[Any] = []
+    waiting: list[Any] = []
+    orders: list[Any] = []
+
+
+def _taken_out(fields: list[Any]) -> _Encoded:
+    found = _Encoded()
+    if len(fields) <= _HEADS or not fields[_HEADS]:
+        return found
+    intent, cart, *found.orders = fields[_HEADS]
+    fields[_HEADS] = [intent, cart]
+    if intent:
+        found.pending, intent[_PENDING] = intent[_PENDING], None
+    if cart:
+        found.open, cart[_OPEN] = cart[_OPEN], None
+        found.waiting, cart[_WAITING] = cart[_WAITING], None
+    return found
+
+
+def _put_back(heads: Heads, encoded: _Encoded) -> Heads:
+    intent, cart, orders = heads.intent, heads.cart, None
+    if intent is not None and encoded.pending:
+        intent = replace(intent, pending=_encoder.encode(encoded.pending))
+    if cart is not None and encoded.open:
+        one = msgspec.convert(encoded.open, cart_memory.Prediction)
+        cart = replace(cart, open=_encoder.encode(one), step=one.bin + 1)
+    if cart is not None and encoded.waiting:
+        cart = replace(cart, waiting=_encoder.encode(encoded.waiting))
+    if encoded.orders and encoded.orders[0]:
+        orders = encode_orders(msgspec.convert([one for one in encoded.orders if one is not None], OfOrders))
+    return Heads(intent, cart, orders)
 
 
 def _unreadable(found: int) -> StateError:

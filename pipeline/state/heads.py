@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
 from pipeline.heads.cart import Memory as CartMemory
 from pipeline.heads.count import Memory as CountMemory
@@ -12,15 +12,33 @@ from pipeline.heads.reorder import Memory as ReorderMemory
 MAX_DUE: Final = 4
 
 
-class Heads(Struct, frozen=True, array_like=True, gc=False):
-    """The memories of the heads, None before the first event that concerns them.
+class OfOrders(Struct, frozen=True, array_like=True, gc=False):
+    """What the heads remember of somebody who has ordered.
 
     `due` holds, for the newest orders, `(time of the order, when to win the customer back)`, epoch milliseconds; the
     second is 0 where the model sees no order coming. An order is not in it when no model was there to say.
     """
 
+    reorder: ReorderMemory
+    due: tuple[tuple[int, int], ...] = ()
+    count: CountMemory = CountMemory()
+
+
+class Heads(Struct, frozen=True, array_like=True, gc=False):
+    """The memories of the heads, None before the first event that concerns them.
+
+    `orders` is an OfOrders, kept encoded (`of_orders`, `encode_orders`): most events only pass it on.
+    """
+
     intent: IntentMemory | None = None
     cart: CartMemory | None = None
-    reorder: ReorderMemory | None = None
-    due: tuple[tuple[int, int], ...] = ()
-    count: CountMemory | None = None
+    orders: bytes | None = None
+
+
+encode_orders: Final = msgpack.Encoder().encode
+_decode: Final = msgpack.Decoder(OfOrders).decode
+
+
+def of_orders(heads: Heads | None) -> OfOrders | None:
+    """What is remembered of orders, None where nothing is."""
+    return None if heads is None or heads.orders is None else _decode(heads.orders)

@@ -11,6 +11,7 @@ from pipeline.scoring.features import Inputs, Shop
 from pipeline.scoring.hazard import CART_EDGES, DAY, REORDER_EDGES, bin_at
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.customer import Customer
+from pipeline.state.heads import of_orders
 from pipeline.triggers.contract import Expected, Score
 from pipeline.triggers.site_now import SiteNow
 
@@ -125,10 +126,10 @@ def reorder_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...
 
     The factors are those of the hazard of the bin that the silence is in.
     """
-    scorer, heads = site.models.get("reorder"), customer.heads
-    if scorer is None or heads is None or heads.reorder is None or not heads.reorder.day_end:
+    scorer, of = site.models.get("reorder"), of_orders(customer.heads)
+    if scorer is None or of is None or not of.reorder.day_end:
         return ()
-    memory, shop = heads.reorder, scorer.shop(site.name)
+    memory, shop = of.reorder, scorer.shop(site.name)
     silence = reorder.silence_of(memory, at)
     chance = reorder.within(hazards(memory, scorer, shop), silence, HORIZON)
     place = min(bin_at(REORDER_EDGES, silence), reorder.BINS - 1)
@@ -138,11 +139,11 @@ def reorder_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...
 
 def orders_expected(customer: Customer, at: int, site: SiteNow) -> Expected | None:
     """The orders to come within `count.WITHIN` and what they are worth, given the silence so far."""
-    scorer, heads = site.models.get("count"), customer.heads
-    if scorer is None or heads is None or heads.reorder is None or not heads.reorder.day_end:
+    scorer, of = site.models.get("count"), of_orders(customer.heads)
+    if scorer is None or of is None or not of.reorder.day_end:
         return None
-    facts, shop = heads.reorder.facts, scorer.shop(site.name)
-    silence = reorder.silence_of(heads.reorder, at) // DAY
+    facts, shop = of.reorder.facts, scorer.shop(site.name)
+    silence = reorder.silence_of(of.reorder, at) // DAY
     orders = count.told(scorer, shop, facts, silence, count.WITHIN)
     value = round(orders * count.worth(facts, shop))
     inputs = count.inputs(facts, silence, count.HORIZONS.index(count.WITHIN))
@@ -169,9 +170,9 @@ def hazards(memory: reorder.Memory, scorer: Scorer, shop: Shop) -> list[float]:
 
 def learned_span(customer: Customer, anchor: int, policy: SitePolicy) -> int:
     """Time from an order to when the next is due, milliseconds; 0 where rules hold."""
-    if policy.win_back.timing != "learned" or customer.heads is None:
+    if policy.win_back.timing != "learned" or (of := of_orders(customer.heads)) is None:
         return 0
-    return next((due - at for at, due in customer.heads.due if at == anchor and due > at), 0)
+    return next((due - at for at, due in of.due if at == anchor and due > at), 0)
 
 
 def _said(scorer: Scorer, inputs: Inputs, shop: Shop, logit: float, chance: float) -> Score:

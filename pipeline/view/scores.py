@@ -11,6 +11,7 @@ from pipeline.heads import cart, count, intent, reorder
 from pipeline.scoring.hazard import CART_EDGES, DAY, REORDER_EDGES, bin_at
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.customer import Customer
+from pipeline.state.heads import of_orders
 from pipeline.triggers.scored import BANDS, HORIZON, banded, hazards
 from pipeline.view.profile import CartScore, ExpectedOrders, IntentScore, ReorderScore, Scores
 from pipeline.view.times import moment
@@ -64,13 +65,14 @@ def scores(customer: Customer, site: str, models: Models) -> Scores | None:
     heads = customer.heads
     if heads is None or not models:
         return None
-    at = known_until(customer)
+    at, of = known_until(customer), of_orders(heads)
+    bought = None if of is None else of.reorder
     found = Scores(
         scored_at=moment(at),
         intent=_intent(customer, heads.intent, at, site, models.get("intent")),
         cart=_cart(heads.cart, at, site, models.get("cart")),
-        reorder=_reorder(heads.reorder, at, site, models.get("reorder")),
-        expected=_expected(heads.reorder, at, site, models.get("count")),
+        reorder=_reorder(bought, at, site, models.get("reorder")),
+        expected=_expected(bought, at, site, models.get("count")),
     )
     return found if found.intent or found.cart or found.reorder or found.expected else None
 
@@ -93,9 +95,10 @@ def known_until(customer: Customer) -> int:
     if heads.intent is not None:
         newest = max(newest, heads.intent.last)
     if heads.cart is not None:
-        newest = max(newest, heads.cart.seen, heads.cart.open.made_at if heads.cart.open is not None else 0)
-    if heads.reorder is not None and heads.reorder.pending:
-        asked = heads.reorder.pending[-1]
+        asked_of_cart = cart.open_of(heads.cart)
+        newest = max(newest, heads.cart.seen, asked_of_cart.made_at if asked_of_cart is not None else 0)
+    if (of := of_orders(heads)) is not None and of.reorder.pending:
+        asked = of.reorder.pending[-1]
         if asked.silence < 0 and asked.bin:
             newest = max(newest, asked.begin + REORDER_EDGES[asked.bin - 1])
     return newest
@@ -118,7 +121,7 @@ def _intent(
 
 def _cart(memory: cart.Memory | None, at: int, site: str, model: Model | None) -> CartScore | None:
     """Of a cart in the bins of its silence; once it has been written of, the silence is not the customer's own."""
-    if model is None or memory is None or memory.open is None:
+    if model is None or memory is None or not memory.open:
         return None
     number = bin_at(CART_EDGES, max(at - memory.touched, 0))
     if number == len(CART_EDGES):

@@ -16,6 +16,7 @@ from pipeline.log.frames import Mark
 from pipeline.log.rows import CartOp, CartRow, Click, ClickKind, Line, OrderNews, OrderRow, PersonEvent
 from pipeline.replay.rows import Action
 from pipeline.scoring.odds import sigmoid
+from pipeline.state.heads import of_orders
 from pipeline.triggers.contract import Kind
 from tests.engine.learned import LearningShop
 from tests.engine.shop import T0, site_policy, word
@@ -184,10 +185,10 @@ class Both:
         self.stream.order(order)
         memory = self.stream.memories[order.person]
         self.counts.order(order, before, memory)
-        heads = self.shop.customer(_key(order.person)).heads
-        if heads is not None and heads.due and heads.due[-1][0] == order.at:
+        of = of_orders(self.shop.customer(_key(order.person)).heads)
+        if of is not None and of.due and of.due[-1][0] == order.at:
             due = reorder.lost(memory, self.stream.hazards(memory.facts), memory.day_end)
-            self.dues.append((heads.due[-1][1], due or 0))
+            self.dues.append((of.due[-1][1], due or 0))
 
 
 def _key(person: str) -> str:

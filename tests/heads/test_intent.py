@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.heads import intent
-from pipeline.heads.intent import GAP, KEPT_AFTER, MAX_PENDING, SPEC, Memory
+from pipeline.heads.intent import GAP, KEPT_AFTER, MAX_PENDING, SPEC, Memory, pending_of
 from pipeline.heads.labelled import Labelled, example_of
 from pipeline.learning.head import HeadLearner
 from pipeline.learning.heads import HEADS
@@ -80,7 +80,7 @@ def test_an_order_makes_the_label_1_but_releases_it_no_sooner() -> None:
 
 def test_an_order_ends_the_question() -> None:
     memory, _ = followed([*views(2), (5 * MINUTE, "order", ""), *views(9, 6 * MINUTE)])
-    assert len(memory.pending) == 1
+    assert len(pending_of(memory)) == 1
 
 
 def test_an_order_of_the_next_visit_does_not_change_the_label_of_this_one() -> None:
@@ -231,7 +231,7 @@ def test_events_out_of_order_leave_a_sound_memory_that_survives_storage(happened
         if intent.kept_now(memory):
             memory = intent.predicted(memory, "e", START + event[0], -1.5, 3)
         assert all(value >= 0 for value in intent.inputs(memory, START + event[0]))
-        assert len(memory.pending) <= MAX_PENDING
+        assert len(pending_of(memory)) <= MAX_PENDING
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(memory), type=Memory) == memory
 
 

@@ -55,7 +55,8 @@ async def feed(settings: Settings, records: Iterable[bytes], partition: int = 0)
 
 
 def records(known: list[Touch]) -> list[bytes]:
-    return [encode_touches([encode_touch(touch) for touch in known[first : first + 20]]) for first in range(0, len(known), 20)]
+    encoded = [encode_touch(touch) for touch in known]
+    return [encode_touches(encoded[first : first + 20]) for first in range(0, len(encoded), 20)]
 
 
 async def until_touched(settings: Settings, wanted: Counter[str]) -> None:

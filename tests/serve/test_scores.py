@@ -14,7 +14,7 @@ from pipeline.serve.check import Finding, compare
 from pipeline.serve.rebuild import rebuild_view
 from pipeline.state.codec import encode_customer
 from pipeline.state.customer import Customer
-from pipeline.state.heads import Heads
+from pipeline.state.heads import Heads, OfOrders, encode_orders
 from pipeline.view.profile import Scores, decode_profile
 from tests.engine.learned import constant
 from tests.serve.feed import feeding, person, profile, serving
@@ -27,7 +27,8 @@ MANY = 40
 
 def buyer(seen: int = NOW) -> bytes:
     """A customer who has ordered once."""
-    return encode_customer(Customer(seen=seen, heads=Heads(reorder=reorder.Memory(NOW - NOW % DAY, FACTS))))
+    known = encode_orders(OfOrders(reorder.Memory(NOW - NOW % DAY, FACTS)))
+    return encode_customer(Customer(seen=seen, heads=Heads(orders=known)))
 
 
 def said(redis: Redis, settings: Settings, number: int) -> Scores | None:

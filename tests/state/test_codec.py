@@ -8,16 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.engine.fold import fold, settle
+from pipeline.heads import cart, intent, reorder
+from pipeline.heads.count import Memory as Count
+from pipeline.heads.count import ordered as counted
 from pipeline.policy import permission
+from pipeline.scoring.hazard import DAY, MINUTE
 from pipeline.state import recent
 from pipeline.state.codec import StateError, decode_customer, encode_customer, next_due_of
 from pipeline.state.customer import Customer, Recent
+from pipeline.state.heads import Heads, OfOrders, encode_orders
 from pipeline.state.orders import Orders
 from pipeline.triggers.site_now import SiteNow
 from tests.engine import shop
 
 SITE = SiteNow(0, False, shop.site_policy(steps=(30, 60), min_value=500), lambda: False, lambda _: None)
 MODES = [0, 0, 1, 2]
+HEADS = Customer.__struct_fields__.index("heads")
+OPEN, STEP = map(cart.Memory.__struct_fields__.index, ("open", "step"))
 
 
 def events(random: Random) -> list[object]:
@@ -85,6 +92,53 @@ def test_a_customer_of_the_format_before_blocks_of_ids_is_read_with_its_ids_and_
     assert (customer.next_due, customer.ordered, next_due_of(value)) == (9, 4, 9)
     assert customer.clicks == Recent(recent.digest("e1"), 7_000, 3)
     assert customer.heads is None
+
+
+def ordered(times: int) -> OfOrders:
+    """What the heads remember of somebody who has ordered so many times."""
+    known, counts = reorder.Memory(), Count()
+    for number in range(1, times + 1):
+        before, at = known, number * 20 * DAY
+        known = reorder.ordered(known, f"o{number}", at, at + DAY, 900, 2)
+        counts = counted(counts, before, known, at)
+    return OfOrders(known, ((20 * DAY, 90 * DAY),), counts)
+
+
+def test_a_customer_of_the_format_before_encoded_sections_is_read_with_all_that_the_heads_know() -> None:
+    visit, touched = intent.viewed(intent.Memory(), MINUTE, "tent"), cart.carted(cart.Memory(), MINUTE, "e1", "tent")
+    visit = intent.predicted(intent.predicted(visit, "e1", MINUTE, -1.5, 3), "e2", MINUTE, None, 0)
+    touched = cart.served(cart.viewed(touched, 5 * MINUTE, "tent"), -2.0, 4)
+    known = ordered(3)
+    customer = Customer(next_due=9, heads=Heads(visit, touched, encode_orders(known)))
+    fields = msgspec.to_builtins(customer, builtin_types=(bytes,))
+    of_intent, of_cart, _ = fields[HEADS]
+    of_intent[-1] = intent.pending_of(visit)
+    of_cart[OPEN : OPEN + 2] = cart.open_of(touched), cart.waiting_of(touched)
+    value = b"\x03" + msgspec.msgpack.encode(
+        [*fields[:HEADS], [of_intent, of_cart[:STEP], *msgspec.to_builtins(known)]]
+    )
+    assert (len(known.reorder.pending), len(known.count.starts)) == (3, 2)
+    assert (len(intent.pending_of(visit)), len(cart.waiting_of(touched)), cart.open_of(touched).bin) == (2, 2, 2)
+    assert decode_customer(value) == customer
+    assert next_due_of(value) == 9
+
+
+def test_a_customer_of_that_format_without_some_of_it_is_read_as_it_is() -> None:
+    once = ordered(1)
+    customer = Customer(heads=Heads(intent.Memory(last=5), cart.Memory(seen=5), encode_orders(once)))
+    fields = msgspec.to_builtins(customer, builtin_types=(bytes,))
+    of_intent, of_cart, _ = fields[HEADS]
+    of_intent[-1], of_cart[OPEN : OPEN + 2] = [], [None, []]
+    bought, due, counts = msgspec.to_builtins(once)
+    for heads, known in (
+        ([of_intent, of_cart[:STEP], bought, due, counts], customer.heads),
+        ([None, None, bought, due], Heads(orders=encode_orders(OfOrders(once.reorder, once.due)))),
+        ([None, None, bought, [], None], Heads(orders=encode_orders(OfOrders(once.reorder)))),
+        ([None, None, None, [], None], Heads()),
+        (None, None),
+    ):
+        fields[HEADS] = heads
+        assert decode_customer(b"\x03" + msgspec.msgpack.encode(fields)).heads == known
 
 
 def test_the_head_is_read_alone() -> None:

@@ -3,9 +3,10 @@
 import json
 from datetime import UTC, datetime
 
+from msgspec import msgpack
 from msgspec.structs import replace
 
-from pipeline.heads import cart, count, intent, reorder
+from pipeline.heads import cart, intent, reorder
 from pipeline.heads.table import SPECS
 from pipeline.log.consent import pack
 from pipeline.log.rows import CartOp
@@ -13,7 +14,7 @@ from pipeline.schemas.profile import PROFILE
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.cart import CART_CHANGE, PURCHASE, PURCHASE_CLOSE, Cart, CartChange, CartLine
 from pipeline.state.customer import Customer, Grant, Recent
-from pipeline.state.heads import Heads
+from pipeline.state.heads import Heads, OfOrders, encode_orders
 from pipeline.state.orders import Order, Orders, OrderState
 from pipeline.state.shown import Shown, Standing, Told
 from pipeline.state.tastes import Tastes
@@ -39,8 +40,8 @@ FACTS = reorder.Facts(1, value=2_980, items=1, spent=2_980, bought=1)
 ORDERED = reorder.Memory(at(2, 0), FACTS, (reorder.Prediction("o", at(1, 10), at(2, 0), FACTS),))
 VISIT = intent.Memory(last=at(2, 18, 12), session=intent.Session(lasted=720_000, steps=4, carts=1))
 WAITS = cart.Prediction("e-add-1", 2, at(2, 18, 9), ())
-TOUCHED = cart.Memory(seen=at(2, 18, 12), opened=at(2, 18, 6), touched=at(2, 18, 6), open=WAITS)
-HEADS = Heads(VISIT, TOUCHED, ORDERED, count=count.Memory())
+TOUCHED = cart.Memory(seen=at(2, 18, 12), opened=at(2, 18, 6), touched=at(2, 18, 6), open=msgpack.encode(WAITS), step=3)
+HEADS = Heads(VISIT, TOUCHED, encode_orders(OfOrders(ORDERED)))
 
 
 def models(**logits: float) -> dict[str, Model]:
