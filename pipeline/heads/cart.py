@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from msgspec import msgpack
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from xxhash import xxh32_intdigest
 
 from pipeline.heads.cart_memory import NOTHING_KNOWN, Prediction
@@ -82,22 +82,9 @@ MOBILE: Final = frozenset({"mobile", "tablet"})
 
 def inputs(memory: Memory, at: int, number: int) -> Inputs:
     """What is known of a cart at `at`, where the bin of that number begins."""
-    facts = memory.facts
-    return (
-        number,
-        max(at - memory.opened, 0),
-        memory.views,
-        memory.looks,
-        max(at - memory.seen, 0),
-        memory.orders,
-        memory.visits,
-        memory.touches,
-        memory.bought,
-        facts.value,
-        facts.lines,
-        facts.mobile,
-        facts.account,
-    )
+    seen, opened, _, views, looks, visits, orders, touches, bought, _, _, _, _, _, facts, _ = astuple(memory)
+    age, idle = max(at - opened, 0), max(at - seen, 0)
+    return (number, age, views, looks, idle, orders, visits, touches, bought, *astuple(facts))
 
 
 def viewed(memory: Memory, at: int, item: str = "") -> Memory:

@@ -13,6 +13,9 @@ from pipeline.scoring.terms import Term, crosses_of, features_of, slopes_of
 _FINEST: Final = 1e6
 """A served logit is a whole number over this: nothing finer is ever compared."""
 
+_TOLD: Final = 1e4
+"""As `_FINEST`, of what a factor adds."""
+
 _LARGE: Final = 100
 """Numbers from here on are read out without a fraction."""
 
@@ -37,6 +40,7 @@ class Scorer:
         self._crossed = [(names.index(one), names.index(other)) for one, other in spec.crosses]
         self._worded = [names.index(name) for name in sorted(names) if spec.words_of(name)]
         self._units = [one.unit for one in spec.inputs] + [one.unit for one in spec.shrunk] + [1.0] * len(spec.ratios)
+        self._names = names
         self._words = [spec.words_of(name) for name in names]
 
     def shop(self, site: str) -> Shop:
@@ -76,7 +80,7 @@ class Scorer:
 
     def _factor(self, place: int, inputs: Inputs, shop: Shop, moved: float) -> Factor:
         value = self._features[place].value(inputs, shop) / self._units[place]
-        return Factor(self.spec.names[place], _read_out(self._words[place], value), round(moved, 4))
+        return Factor(self._names[place], _read_out(self._words[place], value), floor(moved * _TOLD + 0.5) / _TOLD)
 
 
 def _served(logit: float) -> float:
