@@ -49,4 +49,4 @@ def hand_over(
 
 def _is_new(item: str, known: Tastes) -> bool:
     """Whether a person with these affinities has touched an item never, as far as they go."""
-    return item not in known.items and not (known.bought and bought_lately(known)(item))
+    return item not in known.items and not bought_lately(known, item)

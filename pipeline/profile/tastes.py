@@ -103,12 +103,15 @@ def bought(tastes: Tastes, items: Sequence[str]) -> Tastes:
     return Tastes(tastes.landmark, tastes.categories, tastes.brands, tastes.shelves, tastes.facets, kept, remembered)
 
 
-def bought_lately(tastes: Tastes) -> Callable[[str], bool]:
+def bought_lately(tastes: Tastes, item: str) -> bool:
     """Whether an item was bought lately, and not looked at since."""
-    marks = {tastes.bought[i : i + _MARK] for i in range(0, len(tastes.bought), _MARK)}
-    if not marks:
-        return lambda _: False
-    return lambda item: item not in tastes.items and digest(item) in marks
+    if not tastes.bought or item in tastes.items:
+        return False
+    mark = digest(item)
+    place = tastes.bought.find(mark)
+    while place % _MARK and place >= 0:  # found across two marks
+        place = tastes.bought.find(mark, place + 1)
+    return place >= 0
 
 
 def first(scores: dict[str, int], holder: str) -> str:

@@ -50,14 +50,14 @@ def standing_of(customer: Customer, last: Standing, at: int, site: SiteNow) -> S
 def suggested(customer: Customer, site: SiteNow) -> tuple[Suggestion, ...]:
     """What a person may look at next, other than what is in the cart or was bought lately. Nothing else goes by it."""
     tastes = customer.tastes or Tastes()
-    sellable, has_it = _sellable(site.product), bought_lately(tastes)
+    sellable = _sellable(site.product)
     in_cart: set[str] | None = None
 
     def may(sku: str) -> bool:
         nonlocal in_cart
         if in_cart is None:  # asked only where anything is to be suggested
             in_cart = {line.sku for line in active(present(customer.cart))}
-        return sku not in in_cart and sellable(sku) and not has_it(sku)
+        return sku not in in_cart and sellable(sku) and not bought_lately(tastes, sku)
 
     return site.suggest(site.name, tastes.items, may)
 

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 from msgspec import msgpack
+from msgspec.structs import replace
 
 from pipeline.config.durations import DAY
 from pipeline.profile.tastes import (
@@ -23,6 +24,7 @@ from pipeline.profile.tastes import (
     top,
     touched,
 )
+from pipeline.state.recent import digest
 from pipeline.state.tastes import Tastes
 
 T0 = 1_700_000_000_000
@@ -152,14 +154,21 @@ def test_what_was_bought_goes_and_nothing_else() -> None:
 
 def test_what_was_bought_last_is_known_until_it_is_looked_at_again() -> None:
     tastes = bought(touched(None, 1, T0, HALF_LIFE, item="a"), ["a", "b"])
-    assert [item for item in "abc" if bought_lately(tastes)(item)] == ["a", "b"]
+    assert [item for item in "abc" if bought_lately(tastes, item)] == ["a", "b"]
     again = touched(tastes, 1, T0, HALF_LIFE, item="a")
-    assert [item for item in "abc" if bought_lately(again)(item)] == ["b"]
+    assert [item for item in "abc" if bought_lately(again, item)] == ["b"]
     many = bought(tastes, [f"item {n}" for n in range(MAX_BOUGHT - 1)])
-    assert [item for item in "ab" if bought_lately(many)(item)] == ["b"]
+    assert [item for item in "ab" if bought_lately(many, item)] == ["b"]
     assert bought(tastes, ["b", "b"]).bought == tastes.bought
     long_after = touched(tastes, 1, T0 + 100 * HALF_LIFE, HALF_LIFE, item="c")
-    assert bought_lately(long_after)("a")
+    assert bought_lately(long_after, "a")
+
+
+def test_a_mark_that_lies_across_two_others_is_not_what_was_bought() -> None:
+    mark = digest("a")
+    across = Tastes(T0, bought=b"\0" + mark + b"\0" * (2 * len(mark) - 1))
+    assert not bought_lately(across, "a")
+    assert bought_lately(replace(across, bought=across.bought + mark), "a")
 
 
 def test_a_value_that_is_kept_elsewhere_is_not_changed() -> None:
