@@ -33,10 +33,12 @@ def show(settings: Settings) -> None:
 @pass_settings
 def check(settings: Settings) -> None:
     """Check the settings and the policy without connecting to anything; exit code 1 where something is wrong."""
+    import os
     from pathlib import Path
 
     from pipeline.config.namespace import Mode, new_namespace
     from pipeline.config.policy import load_policy
+    from pipeline.config.settings import unknown_variables
     from pipeline.kafka.clients import connection
     from pipeline.serve.view import client
 
@@ -46,6 +48,8 @@ def check(settings: Settings) -> None:
     new_namespace(settings.namespace.name, Mode.LIVE, settings.topics.partitions)
     if settings.policy.file:
         load_policy(Path(settings.policy.file))
+    for name in unknown_variables(os.environ):
+        click.echo(f"pipeline: no setting is named {name}", err=True)
     click.echo(f"The settings are valid{', and so is the policy' if settings.policy.file else ''}.")
 
 

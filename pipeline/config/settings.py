@@ -2,7 +2,8 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -216,14 +217,31 @@ def _read_custom(kind: type, value: object) -> object:
     raise NotImplementedError(kind)
 
 
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables that look as if they set something here and set nothing, each with what may have been meant."""
+    known = {name for _, _, name in _variables()} | {*_ELSEWHERE}
+    unknown = sorted(name for name in environment if name.startswith("PIPELINE_") and name not in known)
+    meant = [get_close_matches(name, known, n=1, cutoff=_ALIKE) for name in unknown]
+    return [name + (f": is it {near[0]}?" if near else "") for name, near in zip(unknown, meant, strict=True)]
+
+
+_ELSEWHERE = ("PIPELINE_CONFIG", "PIPELINE_PROFILE", "PIPELINE_CACHE_DIR")
+"""Read by others than the settings."""
+
+_ALIKE = 0.85
+"""From here on one name is taken for a slip of the other, 1 for the same."""
+
+
 def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    found = []
+    return [(section, key, environment[name]) for section, key, name in _variables() if name in environment]
+
+
+def _variables() -> Iterator[tuple[str, str, str]]:
+    """`(section, key, variable)`; of two variables the later holds."""
     for section in msgspec.structs.fields(Settings):
         for key in msgspec.structs.fields(section.type):
-            names = [f"PIPELINE_{section.name}_{key.name}".upper()]
+            yield section.name, key.name, f"PIPELINE_{section.name}_{key.name}".upper()
             if section.name == "kafka":
-                names.append(f"KAFKA_{key.name}".upper())
+                yield section.name, key.name, f"KAFKA_{key.name}".upper()
             if (section.name, key.name) == ("redis", "url"):  # not REDIS_PORT, which Kubernetes sets for a service
-                names.append("REDIS_URL")
-            found += [(section.name, key.name, environment[name]) for name in names if name in environment]
-    return found
+                yield section.name, key.name, "REDIS_URL"

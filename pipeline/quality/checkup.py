@@ -14,7 +14,7 @@ from pipeline.events.clock import Clock
 from pipeline.events.envelope import Event
 from pipeline.ingest.route import Router
 from pipeline.log.rejects import RefusedError, Reject, RejectReason
-from pipeline.quality.finding import Finding, Probe, Seen, at_most, percent, share
+from pipeline.quality.finding import Finding, Level, Probe, Seen, at_most, percent, share
 from pipeline.quality.probes import money, orders, people
 from pipeline.quality.probes.time import Clocks, Feed
 from pipeline.schemas.json_schema import wire_name
@@ -86,6 +86,7 @@ class Checkup:
             *(probe.judge(policy) for probe in self._probes),
             *(feed.judge(policy, first, newest) for feed in self._feeds.values()),
             self._rejects(),
+            self._without_a_site(),
         ]
 
     def _rejects(self) -> Finding:
@@ -93,15 +94,24 @@ class Checkup:
         bad, records = sum(counted.values()), self.records
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in self._refused.most_common())
         figure = f"{percent(bad, records)} of {records:,} records are refused" + (f": {reasons}" if reasons else "")
-        if self._nameless:
-            figure += f"; {self._nameless:,} more name no site"
         return Finding(
             "rejects",
-            at_most(share(bad + self._nameless, records + self._nameless), 0.001, 0.01),
+            at_most(share(bad, records), 0.001, 0.01),
             figure,
-            {"records": records, "refused": share(bad, records), "nameless": self._nameless, **self._refused},
+            {"records": records, "refused": share(bad, records), **self._refused},
             "what is refused is as if it had not happened: an order that is refused stops no message",
             "`pipeline rejects list` tells each with its field; `pipeline validate` checks before",
+        )
+
+    def _without_a_site(self) -> Finding:
+        """Of whom they are nobody can tell: so no site fails for them."""
+        return Finding(
+            "site_id",
+            Level.WARN if self._nameless else Level.OK,
+            f"{self._nameless:,} records of the sample name no site: they may be of any",
+            {"nameless": self._nameless},
+            "what names no site is refused, and counts for none",
+            "`pipeline rejects list` tells where each stands",
         )
 
     def _ours(self, value: bytes | None) -> bool:

@@ -85,6 +85,15 @@ def test_a_redis_that_nothing_could_connect_to_fails_the_check_of_the_settings()
     assert_one_line(run("config", "check", REDIS_URL="nonsense"), "redis.url: ")
 
 
+def test_a_variable_that_sets_nothing_is_named_by_the_check() -> None:
+    done = run("config", "check", PIPELINE_WORKER_DATADIR="x", PIPELINE_SOMETHING="x", PIPELINE_WORKER_DATA_DIR="y")
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "pipeline: no setting is named PIPELINE_SOMETHING",
+        "pipeline: no setting is named PIPELINE_WORKER_DATADIR: is it PIPELINE_WORKER_DATA_DIR?",
+    ]
+
+
 def test_another_partition_count_is_refused_in_one_line(broker: str, namespace: Callable[[], str]) -> None:
     name = namespace()
     apply = ("topics", "apply", "--namespace", name, "--mode", "test")

@@ -165,7 +165,9 @@ def test_other_sites_are_left_out_but_named_and_what_names_none_is_counted() -> 
     checkup.add("shop.clicks", None, NOW)
     checkup.add("shop.clicks", b'{"type": "clock", "at": 5}', NOW)
     assert (checkup.records, checkup.other_sites) == (0, {"other"})
-    assert checkup.findings(SitePolicy())[-1].numbers["nameless"] == 2
+    found = {finding.check: finding for finding in checkup.findings(SitePolicy())}
+    assert (found["site_id"].level, found["site_id"].numbers["nameless"]) == (Level.WARN, 2)
+    assert found["rejects"].level is Level.OK
 
 
 def test_no_finding_names_a_person() -> None:
