@@ -200,6 +200,12 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         return self.sites[ANY_SITE] if found is None else found
 
 
+def other_currencies(before: Policy, after: Policy) -> list[str]:
+    """Sites with another base currency `after` than before; ANY_SITE stands for those without words of their own."""
+    sites = sorted(before.sites.keys() | after.sites.keys())
+    return [site for site in sites if before.site(site).currency != after.site(site).currency]
+
+
 def load_policy(file: Path) -> Policy:
     """Read the TOML file: `[site."*".cart]` holds for every site, `[site.my-shop.cart]` says what differs there.
 

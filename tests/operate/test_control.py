@@ -44,8 +44,12 @@ def test_a_policy_is_published_once_and_shown_as_its_file(settings_of: SettingsO
         '[site."*"]\ncurrency = "USD"\n[site."*".rates]\nEUR = 1.1\n[site.my-shop.cart]\nsteps = ["45m", "1d"]\n'
         '[site.my-shop.cart.categories."Men\'s shoes"]\nenabled = false\n'
     )
-    assert "is in force in" in pipeline(settings, "policy", "publish", str(file)).output
-    assert "in force already" in pipeline(settings, "policy", "publish", str(file)).output
+    published = pipeline(settings, "policy", "publish", str(file))
+    assert "is in force in" in published.stdout
+    assert [line.partition(": what")[0] for line in published.stderr.splitlines()] == [
+        f"pipeline: the base currency of site {site} was EUR and is USD" for site in ("*", "my-shop")
+    ]
+    assert pipeline(settings, "policy", "publish", str(file)).output.endswith("was in force already.\n")
     assert [record.key for record in asyncio.run(control(settings))] == [b"namespace", b"policy"]
     shown = pipeline(settings, "policy", "show").output
     again = tmp_path / "again.toml"
