@@ -99,7 +99,11 @@ def print_comparison(found: "Comparison") -> None:
             for name, part in (("profiles", found.profiles), ("triggers", found.triggers))
         ),
     )
+    if found.profiles.beyond or found.triggers.beyond:
+        click.echo("Not judged: what came after the comparison had begun, and triggers that expire just now.")
     if found.scored_before:
-        click.echo(f"{found.scored_before:,} of the equal profiles were scored by earlier snapshots: not judged.")
+        click.echo(
+            f"Scores of {found.scored_before:,} of the equal profiles are of earlier snapshots, and were not judged."
+        )
     for line in found.first:
         click.echo(line)
