@@ -11,7 +11,7 @@ from pipeline.log.rows import CartOp, CartRow, Click, ClickKind, MessageRow, Ord
 from pipeline.profile.days import day_of, start_of
 from pipeline.profile.money import in_base_currency
 from pipeline.profile.orders import orders_on
-from pipeline.scoring.hazard import MINUTE
+from pipeline.scoring.hazard import CART_EDGES, MINUTE
 from pipeline.state.cart import CART_CHANGE, CartChange
 from pipeline.state.customer import Customer
 from pipeline.state.heads import MAX_DUE, Heads, OfOrders, encode_orders, of_orders
@@ -237,7 +237,7 @@ def _asked(customer: Customer, memory: intent.Memory, event: str, at: int, site:
     if scorer is not None:
         served, version = scorer.log_odds(intent.inputs(memory, at), scorer.shop(site.name)), scorer.version
     memory = intent.predicted(memory, _name(event), at, served, version)
-    wake_by(customer, intent.next_label(memory))
+    wake_by(customer, memory.last + intent.GAP)  # those kept before it have set theirs
     return memory
 
 
@@ -317,6 +317,8 @@ def _left_of(order: Order) -> int:
 
 def _cart_labels(memory: cart.Memory) -> int:
     """When it is worth waking for labels of the cart."""
+    if memory.step > 0 and CART_EDGES[memory.step - 1] <= _LABELS_BY:  # as right after a touch
+        return memory.touched + _LABELS_BY
     known = cart.next_label(memory)
     return max(known, memory.touched + _LABELS_BY) if known else 0
 

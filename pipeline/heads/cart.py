@@ -71,6 +71,10 @@ SPEC: Final = Spec(
 )
 
 
+_BEGINS: Final = [0, *CART_EDGES[:-1]]
+_SPANS: Final = [float(end - begin) for begin, end in zip(_BEGINS, CART_EDGES, strict=True)]
+"""Of each bin: the silence at which it begins, and how long it is, milliseconds."""
+
 _encode: Final = msgpack.Encoder().encode
 _decode_open: Final = msgpack.Decoder(Prediction).decode
 _decode_waiting: Final = msgpack.Decoder(tuple[Labelled, ...]).decode
@@ -231,8 +235,7 @@ def patience(number: int, theta: float = THETA) -> float:
 
     One number for bins of 15 minutes and of 18 hours alike would have nearly everybody written to at once.
     """
-    begin = CART_EDGES[number - 1] if number else 0
-    return theta * (CART_EDGES[number] - begin) / DAY
+    return theta * _SPANS[number] / DAY
 
 
 def timing(number: int, chance: float | None, labels: int, theta: float) -> Timing:
@@ -244,7 +247,7 @@ def timing(number: int, chance: float | None, labels: int, theta: float) -> Timi
     """
     if chance is None or labels < ENOUGH_LABELS:
         return Timing.FIXED_STEPS
-    silence = CART_EDGES[number - 1] if number else 0
+    silence = _BEGINS[number]
     if silence < SOONEST:
         return Timing.WAIT
     return Timing.FIRE if silence >= LATEST or chance <= theta else Timing.WAIT

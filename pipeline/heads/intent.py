@@ -122,9 +122,7 @@ def inputs(memory: Memory, at: int) -> Inputs:
 def kept_now(memory: Memory) -> bool:
     """Whether the prediction after the newest event is to be kept (`predicted`), to be learned from."""
     session = memory.session
-    if session is None or session.steps not in KEPT_AFTER:
-        return False
-    return not session.bought
+    return session is not None and session.steps in KEPT_AFTER and not session.bought
 
 
 def predicted(memory: Memory, id: str, at: int, served: float | None, version: int) -> Memory:  # noqa: A002
