@@ -82,8 +82,7 @@ def _show(run: Run, file: Path | None) -> bool:
     gates = result.pop("gates")
     print(json.dumps({"log": run.file, **result}), flush=True)
     for gate in gates:
-        distance = None if gate["met"] else round(abs(gate["value"] - gate["limit"]), 4)
-        print(json.dumps({"gate": f"{run.backtest}: {gate['name']}", "log": run.file, **gate, "missed_by": distance}))
+        print(json.dumps({"gate": f"{run.backtest}: {gate['name']}", "log": run.file, **gate}), flush=True)
     return True
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.backtest.cart_stream import ANCHORS, Held, Stream, told
 from pipeline.backtest.clicklog import ClickLog, read_clicklog
-from pipeline.backtest.result import Gate, Result
+from pipeline.backtest.result import Result, surely_above, surely_below
 from pipeline.config.errors import UserError
 from pipeline.heads.cart import Memory
 from pipeline.learning.quality import Floats, auc, calibration_error, interval, log_losses, pr_auc
@@ -98,19 +98,9 @@ def run(path: Path) -> Result:
         for name, those in said.items()
     }
     gates = [
-        Gate(
-            "AUC within a bin above chance",
-            within,
-            0.5,
-            within_spread[0] > 0.5,
-            *within_spread,
-        ),
-        Gate(
-            "log-loss not above the constant's of each bin",
-            float(constant.mean()),
-            TOLERANCE,
-            constant_spread[1] <= TOLERANCE,
-            *constant_spread,
+        surely_above("AUC within a bin above chance", within, 0.5, *within_spread),
+        surely_below(
+            "log-loss not above the constant's of each bin", float(constant.mean()), TOLERANCE, *constant_spread
         ),
     ]
     return Result("cart", len(log.interactions), perf_counter() - started, log.skipped, metrics, anchors, gates)

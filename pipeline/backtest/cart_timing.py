@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from pipeline.backtest.cart import SCORED_FROM
 from pipeline.backtest.cart_stream import Asked, Stream
-from pipeline.backtest.result import Gate, Result
+from pipeline.backtest.result import Result, at_least, surely_above
 from pipeline.backtest.simulated import Simulated, no_file, simulated
 from pipeline.config.durations import DAY, MINUTE
 from pipeline.config.errors import UserError
@@ -128,20 +128,13 @@ def run(path: Path | None = None, shop: SimulatedShop = SHOP) -> Result:
         **{f"true_hazard_{form}": anchor([cart.told_truth[form] for cart in carts]) for form in thetas},
     }
     gates = [
-        Gate(
+        at_least(
             "share of the value between fixed steps and the oracle",
             judged["share"],
             LEAST_SHARE,
-            judged["share"] >= LEAST_SHARE,
             *judged["share_interval"],
         ),
-        Gate(
-            "learned above fixed, minor units a cart",
-            judged["gain_a_cart"],
-            0.0,
-            judged["gain_interval"][0] > 0,
-            *judged["gain_interval"],
-        ),
+        surely_above("learned above fixed, minor units a cart", judged["gain_a_cart"], 0.0, *judged["gain_interval"]),
     ]
     return Result("cart-timing", len(history.interactions), perf_counter() - started, {}, metrics, anchors, gates)
 

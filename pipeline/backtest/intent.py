@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from river import compose, linear_model, optim, preprocessing
 
 from pipeline.backtest.clicklog import Interaction, read_clicklog
-from pipeline.backtest.result import Gate, Result
+from pipeline.backtest.result import Gate, Result, at_least, at_most, surely_above, surely_below
 from pipeline.config.errors import UserError
 from pipeline.heads import intent
 from pipeline.heads.intent import Memory
@@ -280,14 +280,14 @@ class _Scored:
         gates = []
         for name, limit in (("item_conversion", 0.0), ("category_conversion", 0.0)):
             value, low, high = self._above(self.by[name])
-            gates.append(Gate(f"AUC above that of {name}: lower bound", value, limit, low > limit, low, high))
+            gates.append(surely_above(f"AUC above that of {name}: lower bound", value, limit, low, high))
         value, low, high = self._above(self.by["own_rate"])
-        gates.append(Gate("AUC not more than .03 under that of own_rate", value, -0.03, value >= -0.03, low, high))
+        gates.append(at_least("AUC not more than .03 under that of own_rate", value, -0.03, low, high))
         over = log_losses(self.chances, self.labels) - log_losses(self.base, self.labels)
         low, high = interval(self.persons, lambda rows: float(over[rows].mean()))
-        gates.append(Gate("log-loss below the base rate's: upper bound", float(over.mean()), 0.0, high < 0, low, high))
+        gates.append(surely_below("log-loss below the base rate's: upper bound", float(over.mean()), 0.0, low, high))
         ece = calibration_error(self.chances, self.labels)
-        gates.append(Gate("ECE", float("nan") if ece is None else ece, 0.03, ece is not None and ece <= 0.03))
+        gates.append(at_most("ECE", float("nan") if ece is None else ece, 0.03))
         return gates
 
     def _interval(self, scores: Floats) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from river import linear_model, optim, preprocessing
 from xxhash import xxh32_intdigest
 
-from pipeline.backtest.result import Gate, Result
+from pipeline.backtest.result import Result, at_most, surely_above
 from pipeline.config.errors import UserError
 from pipeline.history.table import header, rows
 from pipeline.history.tally import Tally
@@ -168,9 +168,9 @@ def run(path: Path) -> Result:
         }
     }
     gates = [
-        Gate("AUC above that of river_adagrad: lower bound", above, 0.0, low >= 0, low, high),
-        Gate("log-loss", float(losses.mean()), 0.272, float(losses.mean()) <= 0.272),
-        Gate("ECE", float("nan") if ece is None else ece, 0.015, ece is not None and ece <= 0.015),
+        surely_above("AUC above that of river_adagrad: lower bound", above, 0.0, low, high),
+        at_most("log-loss", float(losses.mean()), 0.272),
+        at_most("ECE", float("nan") if ece is None else ece, 0.015),
     ]
     skipped = {reason: unused.lines for reason, unused in sorted(tally.unused.items())}
     return Result("learner", len(sessions), perf_counter() - started, skipped, metrics, anchors, gates)

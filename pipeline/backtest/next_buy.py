@@ -19,7 +19,7 @@ from msgspec import Struct
 from river import compose, linear_model, optim, preprocessing
 
 from pipeline.backtest.clicklog import Interaction, read_clicklog
-from pipeline.backtest.result import Gate, Result
+from pipeline.backtest.result import Result, surely_above
 from pipeline.config.errors import UserError
 from pipeline.learning.head import HeadLearner
 from pipeline.learning.head_spec import HeadSpec
@@ -218,7 +218,7 @@ def run(path: Path) -> Result:
         name: {**_figures(those, labels), "auc_above": above(those)} for name, those in said.items()
     }
     value, low, high = anchors["shrunk_rate"]["auc_above"]
-    gate = Gate("AUC not more than .05 under the shrunk rate", value, -MARGIN, low >= -MARGIN, low, high)
+    gate = surely_above("AUC not more than .05 under the shrunk rate", value, -MARGIN, low, high)
     return Result("next-buy", len(log.interactions), perf_counter() - started, log.skipped, metrics, anchors, [gate])
 
 

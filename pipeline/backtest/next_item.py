@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pipeline.backtest import next_item_baselines as baselines
 from pipeline.backtest.clicklog import Interaction, read_clicklog
 from pipeline.backtest.next_item_live import LivePath
-from pipeline.backtest.result import Gate, Result
+from pipeline.backtest.result import Gate, Result, at_most, surely_above
 from pipeline.learning.quality import interval
 
 SCORED = 0.6
@@ -180,7 +180,7 @@ def _judge(state: _Run) -> tuple[dict[str, Any], dict[str, Any], list[Gate]]:
     gates = [*_repeat_gates(repeats), *(_novel_gates(novel) if enough else ()), *_category_gates(category)]
     p99 = metrics["query_cpu_us_p99"]
     if repeats.at:
-        gates.append(Gate("CPU of a query at p99, us", p99, MOST_MICROSECONDS, p99 <= MOST_MICROSECONDS))
+        gates.append(at_most("CPU of a query at p99, us", p99, MOST_MICROSECONDS))
     return metrics, anchors, gates
 
 
@@ -203,7 +203,7 @@ def _category_gates(scores: _Scores) -> Iterator[Gate]:
 
 def _above(name: str, found: _Difference, limit: float = 0.0) -> Gate:
     """A gate on a difference: its lower bound is above the limit."""
-    return Gate(name, found.value, limit, found.low > limit, found.low, found.high)
+    return surely_above(name, found.value, limit, found.low, found.high)
 
 
 def _hits(found: list[float]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 from pipeline.backtest import bgnbd
 from pipeline.backtest.orderlog import Order, OrderLog, read_orderlog
 from pipeline.backtest.reorder_stream import EVERY, SITE, Stream
-from pipeline.backtest.result import Gate, Result
+from pipeline.backtest.result import Gate, Result, surely_above
 from pipeline.config.errors import UserError
 from pipeline.heads import count, reorder
 from pipeline.heads.labelled import example_of
@@ -221,7 +221,7 @@ def _above(name: str, ours: Floats, anchor: Floats, bought: Floats) -> Gate:
 
     everyone = np.arange(len(bought))
     low, high = interval(everyone, difference)
-    return Gate(f"auc above {name}", difference(everyone) or 0.0, 0.0, low > 0, low, high)
+    return surely_above(f"auc above {name}", difference(everyone) or 0.0, 0.0, low, high)
 
 
 def _spearman(one: Floats, other: Floats) -> float:

@@ -20,7 +20,7 @@ from river import linear_model, optim, preprocessing
 
 from pipeline.backtest.orderlog import OrderLog, read_orderlog
 from pipeline.backtest.reorder_stream import Stream
-from pipeline.backtest.result import Gate, Result
+from pipeline.backtest.result import Gate, Result, at_least, at_most, surely_below
 from pipeline.config.errors import UserError
 from pipeline.heads import reorder
 from pipeline.heads.reorder import Facts
@@ -176,15 +176,15 @@ def _below(ours: Told, plain: Told) -> Gate:
     """Whether the loss is below that of the plain logistic regression, by the interval of the difference."""
     more = log_losses(ours.chances, ours.labels) - log_losses(plain.chances, plain.labels)
     low, high = interval(ours.people, lambda rows: float(more[rows].mean()))
-    return Gate("log-loss below logistic_at_the_end", float(more.mean()), 0.0, high < 0, low, high)
+    return surely_below("log-loss below logistic_at_the_end", float(more.mean()), 0.0, low, high)
 
 
 def _gates(log: OrderLog, metrics: dict[str, Any]) -> list[Gate]:
     bias = abs(metrics["mean_prediction"] - metrics["rate"])
-    gates = [Gate("mean prediction off the rate", bias, MOST_BIAS, bias <= MOST_BIAS)]
+    gates = [at_most("mean prediction off the rate", bias, MOST_BIAS)]
     if log.shape in LEAST_AUC:
         least, most = LEAST_AUC[log.shape], MOST_LOSS[log.shape]
         value, loss = metrics["auc"], metrics["log_loss"]
-        gates.append(Gate("auc", value, least, value >= least, *metrics["auc_interval"]))
-        gates.append(Gate("log-loss", loss, most, loss <= most, *metrics["log_loss_interval"]))
+        gates.append(at_least("auc", value, least, *metrics["auc_interval"]))
+        gates.append(at_most("log-loss", loss, most, *metrics["log_loss_interval"]))
     return gates
