@@ -57,7 +57,7 @@ async def _run(bootstrap: str, folder: Path, events: int, parts: tuple[str, ...]
     if "million" in parts:
         await million.measure(places["million"], folder)
     if "heads" in parts:
-        heads.measure(events // 2)
+        heads.measure(events)
     if "next_item" in parts:
         next_item.measure(events // 4)
 

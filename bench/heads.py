@@ -7,21 +7,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from bench.events import SKEWED, stream
-from bench.folding import START, control, encode_work, fold
+from bench.folding import encode_work, fold
+from bench.framing import START, Log, Published, frame
 from bench.report import figure, say
 from pipeline.config.durations import DAY
-from pipeline.config.namespace import Mode, new_namespace
 from pipeline.engine.build import COMPILED
-from pipeline.ingest.framing import Framer
 from pipeline.learner.kinds import learn, new_learner, stored
 from pipeline.learning.heads import COUNTS, HEADS
-from pipeline.log.frames import Mark
-from pipeline.log.rows import NamespaceRow
 from pipeline.scoring.example import Example
 from pipeline.scoring.snapshot import Snapshot, encode_snapshot
 from pipeline.simulator.happening import ORDERS
@@ -29,12 +25,12 @@ from pipeline.simulator.parameters import Habits, SimulatedShop
 from pipeline.simulator.shop import simulate
 
 HOUR = 3_600_000
-FRAME_ROWS = 2_400
+POLLED = 9_600
+"""Records that ingest takes from a backlog at a time; they become a frame of each partition."""
 REPEATS = 3
 ROOT = Path(__file__).resolve().parents[1]
 TELLS = "heads.take(customer, known, person, event, site)"
 """Where an engine tells the heads of an event."""
-CONTROL = "pipeline.control"
 SHOP = SimulatedShop(seed=31, sessions=60_000, duration_ms=730 * DAY, habits=Habits(known_visits=0.9))
 ORDERS_A_FRAME = 20
 """About as many as come in a day: the clock passes each."""
@@ -42,25 +38,16 @@ ORDERS_A_FRAME = 20
 _cpu = time.process_time
 
 
-class Record(NamedTuple):
-    """A record as a consumer returns it."""
-
-    offset: int
-    timestamp: int
-    key: bytes
-    value: bytes
-
-
 def measure(events: int) -> None:
     """Print what the heads add to the engine, CPU us an event, and what the learner does of their examples."""
-    frames = _frames(events)
-    _, examples = fold(frames, [])
+    log = _backlog(events)
+    _, examples = fold(log, [])
     snapshots = _learn([*examples, *fold(_years_of_orders(), [])[1]])
     bare, without, scored = [], [], []
     with tempfile.TemporaryDirectory(prefix="bench-heads-") as folder:
         plain, learned = Path(folder, "plain"), Path(folder, "learned")
-        plain.write_bytes(encode_work(frames, []))
-        learned.write_bytes(encode_work(frames, snapshots))
+        plain.write_bytes(encode_work(log, []))
+        learned.write_bytes(encode_work(log, snapshots))
         headless = _without_heads(Path(folder, "headless"))
         for _ in range(REPEATS):
             bare.append(_folded(headless, plain))
@@ -125,38 +112,19 @@ def _learn(examples: list[Example]) -> list[Snapshot]:
     return snapshots
 
 
-def _frames(events: int) -> list[bytes]:
-    """The skewed stream, framed as ingest does it, with a watermark after each frame."""
-    namespace = new_namespace("bench", Mode.LIVE, 1)
-    ids = {source.topic: number for number, source in enumerate(namespace.sources)}
-    framer = Framer(namespace, "bench", FRAME_ROWS)
-    frames = [control(ids[CONTROL], 0, NamespaceRow(msgspec.json.encode(namespace)))]
-    waiting: dict[int, list[Record]] = {}
-    offsets = dict.fromkeys(ids.values(), 0)
-    for number, sent in enumerate(stream(events, SKEWED, START, START + HOUR), start=1):
-        source = ids[sent.topic]
-        waiting.setdefault(source, []).append(Record(offsets[source], sent.at, sent.key, sent.value))
-        offsets[source] += 1
-        if number % FRAME_ROWS == 0:
-            frames += [data for _, data in framer.frame(waiting.items(), sent.at).frames]
-            frames.append(framer.tick([Mark(clocked, sent.at - 1_000) for clocked in namespace.clocked()], []))
-            waiting = {}
-    return frames
+def _backlog(events: int) -> Log:
+    """The skewed stream, framed as ingest frames a backlog."""
+    found = [
+        Published(one.topic, one.key.decode(), one.value, one.at) for one in stream(events, SKEWED, START, START + HOUR)
+    ]
+    return frame([found[first : first + POLLED] for first in range(0, events, POLLED)])
 
 
-def _years_of_orders() -> list[bytes]:
+def _years_of_orders() -> Log:
     """What reorder and count learn from ends days to a year after an order: the orders of a shop over two years."""
-    namespace = new_namespace("bench", Mode.LIVE, 1)
-    ids = {source.topic: number for number, source in enumerate(namespace.sources)}
-    framer = Framer(namespace, "bench", FRAME_ROWS)
-    frames = [control(ids[CONTROL], 0, NamespaceRow(msgspec.json.encode(namespace)))]
-    orders = [one for one in simulate(SHOP, lambda _: None) if one.topic == ORDERS]
-    for first in range(0, len(orders), ORDERS_A_FRAME):
-        some = orders[first : first + ORDERS_A_FRAME]
-        records = [
-            Record(first + place, one.at_ms, one.key.encode(), msgspec.json.encode(one.event))
-            for place, one in enumerate(some)
-        ]
-        frames += [data for _, data in framer.frame([(ids[ORDERS], records)], some[-1].at_ms).frames]
-        frames.append(framer.tick([Mark(clocked, some[-1].at_ms - 1_000) for clocked in namespace.clocked()], []))
-    return frames
+    orders = [
+        Published(one.topic, one.key, msgspec.json.encode(one.event), one.at_ms)
+        for one in simulate(SHOP, lambda _: None)
+        if one.topic == ORDERS
+    ]
+    return frame([orders[first : first + ORDERS_A_FRAME] for first in range(0, len(orders), ORDERS_A_FRAME)])
