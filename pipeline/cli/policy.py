@@ -45,21 +45,20 @@ def publish(settings: Settings, file: Path | None) -> None:
 
     It holds for what is decided from then on; a replay of the log decides by the policy that stood at the time.
     """
-    from pipeline.config.policy import Policy, encode_policy, load_policy, other_currencies, policy_version
-    from pipeline.operate.control import publish_policy, published_policy
+    from pipeline.config.policy import encode_policy, load_policy, other_currencies, policy_version
+    from pipeline.operate.control import publish_policy
 
     if file is None and not settings.policy.file:
         raise UserError("name the policy's FILE, or set policy.file")
     rules = load_policy(file or Path(settings.policy.file))
     version = policy_version(encode_policy(rules))
-    before = asyncio.run(published_policy(settings)) or Policy()
-    if asyncio.run(publish_policy(settings, rules)):
+    written, before = asyncio.run(publish_policy(settings, rules))
+    if written:
         click.echo(f"Policy {version} is in force in namespace {settings.namespace.name}.")
-        for site in other_currencies(before, rules):
-            was, now = before.site(site).currency, rules.site(site).currency
+        for site, was, now in [] if before is None else other_currencies(before, rules):
             click.echo(
-                f"pipeline: the base currency of site {site} was {was} and is {now}: what was summed up so far "
-                f"is not converted, and counts as {now}",
+                f"pipeline: the base currency of site {site} was {was} and is {now}: what was summed up so far is not "
+                f"converted, and counts as {now}",
                 err=True,
             )
     else:

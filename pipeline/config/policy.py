@@ -194,16 +194,21 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 
     sites: dict[str, SitePolicy] = field(default_factory=lambda: {ANY_SITE: SitePolicy()})
 
+    def __post_init__(self) -> None:
+        """Raises ValueError, which decoding turns into a ValidationError."""
+        if ANY_SITE not in self.sites:
+            raise ValueError(f"there is no policy of site {ANY_SITE}")
+
     def site(self, site: str) -> SitePolicy:
         """The policy of a site."""
         found = self.sites.get(site)
         return self.sites[ANY_SITE] if found is None else found
 
 
-def other_currencies(before: Policy, after: Policy) -> list[str]:
-    """Sites with another base currency `after` than before; ANY_SITE stands for those without words of their own."""
-    sites = sorted(before.sites.keys() | after.sites.keys())
-    return [site for site in sites if before.site(site).currency != after.site(site).currency]
+def other_currencies(before: Policy, after: Policy) -> list[tuple[str, str, str]]:
+    """`(site, currency before, currency after)` where they differ; ANY_SITE stands for all that are not named."""
+    both = [(site, before.site(site).currency, after.site(site).currency) for site in before.sites | after.sites]
+    return sorted(one for one in both if one[1] != one[2])
 
 
 def load_policy(file: Path) -> Policy:

@@ -1,6 +1,7 @@
 """Records of the control topic that an operator writes: the policy, and the reset of a source."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -17,20 +18,39 @@ from pipeline.kafka.topics import CONTROL, read_namespace
 
 
 async def published_policy(settings: Settings) -> Policy | None:
-    """The newest policy of the namespace; None where none was published, and the defaults rule."""
+    """The newest policy of the namespace; None where none was published, and the defaults rule.
+
+    Raises UserError where it is of another release.
+    """
     namespace = await read_namespace(settings)
     value = (await _newest(settings, namespace)).get(POLICY_KEY)
-    return None if value is None else decode_policy(value)
+    try:
+        return None if value is None else decode_policy(value)
+    except msgspec.MsgspecError as error:
+        raise UserError(
+            f"the policy of namespace {namespace.name} is not one that this release reads ({error}): publish it anew"
+        ) from error
 
 
-async def publish_policy(settings: Settings, policy: Policy) -> bool:
-    """Put a policy in force. Returns False, and writes nothing, where it is in force already."""
+class Published(NamedTuple):
+    """Whether a policy was written, and the one `before` it: None for none, and for one of another release."""
+
+    written: bool
+    before: Policy | None
+
+
+async def publish_policy(settings: Settings, policy: Policy) -> Published:
+    """Put a policy in force. Writes nothing where it is in force already."""
     namespace = await read_namespace(settings)
     key, value = policy_record(policy)
-    if (await _newest(settings, namespace)).get(key) == value:
-        return False
-    await _write(settings, namespace, key, value)
-    return True
+    known = (await _newest(settings, namespace)).get(key)
+    if known != value:
+        await _write(settings, namespace, key, value)
+    try:
+        before = None if known is None else decode_policy(known)
+    except msgspec.MsgspecError:  # what is there may be mended by this very policy
+        before = None
+    return Published(known != value, before)
 
 
 async def reset_source(settings: Settings, topic: str, partition: int) -> int:

@@ -13,6 +13,9 @@ from pipeline.scoring.terms import Term, crosses_of, features_of, slopes_of
 _FINEST: Final = 1e6
 """A served logit is a whole number over this: nothing finer is ever compared."""
 
+_FARTHEST: Final = 1e9
+"""No logit is served beyond it: a ratio to next to nothing has none that is finite."""
+
 _TOLD: Final = 1e4
 """As `_FINEST`, of what a factor adds."""
 
@@ -80,11 +83,16 @@ class Scorer:
 
     def _factor(self, place: int, inputs: Inputs, shop: Shop, moved: float) -> Factor:
         value = self._features[place].value(inputs, shop) / self._units[place]
-        return Factor(self._names[place], _read_out(self._words[place], value), floor(moved * _TOLD + 0.5) / _TOLD)
+        return Factor(self._names[place], _read_out(self._words[place], value), _rounded(moved, _TOLD))
 
 
 def _served(logit: float) -> float:
-    return floor(logit * _FINEST + 0.5) / _FINEST
+    return _rounded(logit, _FINEST)
+
+
+def _rounded(logit: float, parts: float) -> float:
+    """The nearest whole number over `parts`."""
+    return floor(min(max(logit, -_FARTHEST), _FARTHEST) * parts + 0.5) / parts
 
 
 @lru_cache(maxsize=4096)

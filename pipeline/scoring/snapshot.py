@@ -9,6 +9,9 @@ from pipeline.scoring.features import Shop, Spec
 
 FORMAT = 1
 
+_LARGEST = 1e12
+"""Nothing that is learned comes near it, and no product of two such numbers leaves what a float can hold."""
+
 ANY_SITE = ""
 """Stands for every site that has too few examples of its own."""
 
@@ -99,6 +102,8 @@ def check(snapshot: Snapshot, spec: Spec) -> None:
     ]
     if not all(map(isfinite, numbers)):
         raise SnapshotError("not_finite", f"{snapshot.head} {snapshot.version} holds what is not a number")
+    if max(map(abs, numbers)) > _LARGEST:
+        raise SnapshotError("not_finite", f"{snapshot.head} {snapshot.version} holds a number beyond {_LARGEST:.0e}")
     if any(prior.name not in shop for shop in snapshot.shops.values() for prior in spec.priors):
         raise SnapshotError("shape", f"{snapshot.head} {snapshot.version} lacks a number of a shop")
     if spec.priors and ANY_SITE not in snapshot.shops:

@@ -52,7 +52,7 @@ def _profile(namespace: str, epoch: int, record: Any, models: Models) -> Row:
         return Row(key, What.DELETE, version)
     try:
         customer = decode_customer(record.value)
-    except (StateError, msgspec.MsgspecError) as error:
+    except StateError as error:
         raise _unreadable(record) from error
     return Row(key, What.PUT, version, encode_profile(project(person, customer, version, models)))
 

@@ -46,11 +46,14 @@ def encode_customer(customer: Customer) -> bytes:
 
 
 def decode_customer(data: bytes) -> Customer:
-    """Decode. Raises StateError for a format of another version."""
-    if data[0] == FORMAT:
-        return _decoder.decode(memoryview(data)[1:])
-    if data[0] in (_FORMAT_1, _FORMAT_2, _FORMAT_3):
-        return _migrated(memoryview(data)[1:], data[0])
+    """Decode. Raises StateError for a format of another version, and for what no version wrote."""
+    try:
+        if data[0] == FORMAT:
+            return _decoder.decode(memoryview(data)[1:])
+        if data[0] in (_FORMAT_1, _FORMAT_2, _FORMAT_3):
+            return _migrated(memoryview(data)[1:], data[0])
+    except msgspec.MsgspecError as error:
+        raise StateError(f"a customer value of format {data[0]} cannot be read: {error}") from error
     raise _unreadable(data[0])
 
 

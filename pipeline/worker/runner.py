@@ -19,7 +19,7 @@ from pipeline.engine.partition import PartitionEngine
 from pipeline.kafka.clients import AUTHORIZATION_ERRORS, forbidden
 from pipeline.log.frames import MAX_FRAME_BYTES
 from pipeline.log.rejects import RejectReason
-from pipeline.state.codec import next_due_of
+from pipeline.state.codec import StateError, next_due_of
 from pipeline.triggers.site_now import Suggest
 from pipeline.worker.local import Checkpoint, LocalCopyError, LocalStore
 from pipeline.worker.metrics import WorkerMetrics
@@ -140,6 +140,9 @@ class Runner:
                 await asyncio.sleep(delay)
             except UserError as error:
                 self._fatal(str(error))
+                return
+            except StateError as error:
+                self._fatal(f"partition {self._partition}: {error}: use the release that wrote it, or a later one")
                 return
             except AUTHORIZATION_ERRORS as error:
                 self._fatal(str(forbidden(self._settings.kafka, error)))

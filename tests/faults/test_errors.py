@@ -5,10 +5,14 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewPartitions
 
-from pipeline.kafka.clients import admin_client
+from pipeline.config.namespace import CHANGELOG
+from pipeline.kafka.clients import admin_client, connection
+from pipeline.state.codec import FORMAT
 from tests.faults.processes import Stage
 
 REPLAY = ("replay", "simulated", "--sessions", "5")
@@ -44,6 +48,22 @@ def test_what_cannot_work_is_one_line(stage_of, pool, environment: dict[str, str
     for done in pool.map(lambda command: stage.run(*command, **environment), COMMANDS):
         assert_one_line(done, words)
     assert time.monotonic() - started < 10 * len(COMMANDS) / 2
+
+
+def test_a_customer_that_a_later_release_wrote_is_one_line_of_the_worker(stage_of) -> None:
+    stage: Stage = stage_of()
+
+    async def write() -> None:
+        async with AIOKafkaProducer(**connection(stage.settings.kafka)) as producer:
+            value = bytes([FORMAT + 1]) + msgspec.msgpack.encode([0])
+            await producer.send_and_wait(f"{stage.name}.{CHANGELOG}", value, b"s|c|1", partition=0)
+
+    asyncio.run(write())
+    done = stage.run("worker")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    said = f"partition 0: a customer value of format {FORMAT + 1}, this version reads {FORMAT}: use the release that"
+    assert any(said in line for line in done.stderr.splitlines()), done.stderr
 
 
 @pytest.mark.parametrize("topic", ["shop.clicks", "pipeline.log", "pipeline.changelog", "decisions"])

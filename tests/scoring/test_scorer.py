@@ -97,6 +97,8 @@ def test_a_person_without_history_gets_the_rate_of_the_shop() -> None:
         ({"weights": SNAPSHOT.weights[:-1]}, "shape"),
         ({"cells": [*SNAPSHOT.cells[:-1], math.nan]}, "not_finite"),
         ({"calibration": (math.inf, 0.0)}, "not_finite"),
+        ({"intercept": 1e303}, "not_finite"),
+        ({"weights": [*SNAPSHOT.weights[:-1], -1e13]}, "not_finite"),
         ({"shops": {}}, "shape"),
         ({"shops": {"": {"rate": 0.1}}}, "shape"),
         ({"quality": Quality(500, 0.3, 0.2)}, "loss"),
@@ -107,6 +109,14 @@ def test_what_must_not_be_scored_with_is_refused(change: dict[str, object], reas
     with pytest.raises(SnapshotError) as refused:
         Scorer(SPEC, broken)
     assert refused.value.reason == reason
+
+
+def test_a_ratio_to_next_to_nothing_has_a_score_and_factors() -> None:
+    shop = {"rate": 0.1, "interval": 5e-324}
+    scorer = Scorer(SPEC, msgspec.structs.replace(SNAPSHOT, shops={"": shop}))
+    late = (3, 10**9, 0, 5, 0)
+    assert scorer.probability(scorer.logit(late, shop)) in (pytest.approx(0), pytest.approx(1))
+    assert "overdue" in [factor.feature for factor in scorer.factors(late, shop)]
 
 
 def test_a_snapshot_of_another_format_is_refused() -> None:

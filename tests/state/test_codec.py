@@ -141,6 +141,12 @@ def test_a_customer_of_that_format_without_some_of_it_is_read_as_it_is() -> None
         assert decode_customer(b"\x03" + msgspec.msgpack.encode(fields)).heads == known
 
 
+def test_what_no_release_wrote_is_said_to_be_unreadable() -> None:
+    for junk in (b"\x04\xc1", b"\x04" + msgspec.msgpack.encode(["no time"]), b"\x03\xc1"):
+        with pytest.raises(StateError, match="cannot be read"):
+            decode_customer(junk)
+
+
 def test_the_head_is_read_alone() -> None:
     assert next_due_of(encode_customer(Customer(next_due=77))) == 77
 
