@@ -77,7 +77,7 @@ def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
     customer.next_due = NEVER
     wake_by(customer, lapses)
     wake_by(customer, _next_fall(customer, site))
-    wake_by(customer, heads.wake(customer))
+    wake_by(customer, heads.wake(customer, site))
     for trigger in TRIGGERS:
         wake_by(customer, trigger.wake(customer, site))
     return verdicts
@@ -86,7 +86,7 @@ def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
 def lapse(customer: Customer, site: SiteNow) -> int:
     """When what is held must be looked at again though orders are silent, 0 where nothing is."""
     ends = [trigger.lapse(customer, site) for trigger in TRIGGERS]
-    return min((end for end in (*ends, heads.wake(customer)) if end), default=0)
+    return min((end for end in (*ends, heads.wake(customer, site)) if end), default=0)
 
 
 def _advance(customer: Customer, at: int, site: SiteNow) -> None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from msgspec.structs import replace
+from xxhash import xxh3_64_intdigest
 
 from pipeline.engine.touches import hand_over
 from pipeline.heads import cart, count, intent, reorder
@@ -11,7 +12,7 @@ from pipeline.log.rows import CartOp, CartRow, Click, ClickKind, MessageRow, Ord
 from pipeline.profile.days import day_of, start_of
 from pipeline.profile.money import in_base_currency
 from pipeline.profile.orders import orders_on
-from pipeline.scoring.hazard import CART_EDGES, MINUTE
+from pipeline.scoring.hazard import CART_EDGES, HOUR, MINUTE
 from pipeline.state.cart import CART_CHANGE, CartChange
 from pipeline.state.customer import Customer
 from pipeline.state.heads import MAX_DUE, Heads, OfOrders, encode_orders, of_orders
@@ -42,6 +43,9 @@ UNASKED: Final = "unasked"
 
 _LABELS_BY: Final = 30 * MINUTE
 """A cart's bins are so short at first that waking a person for each would cost more than the label is worth."""
+
+_GOING_LIVE: Final = HOUR
+"""Over which the labels of past orders are handed over once a site goes live."""
 
 _NOTHING: Final = Heads()
 
@@ -92,7 +96,7 @@ def correct(customer: Customer, before: Orders | None, event: OrderRow, site: Si
     else:
         return
     customer.heads = replace(heads, orders=encode_orders(OfOrders(after, of.due, counts)))
-    wake_by(customer, wake(customer))
+    wake_by(customer, wake(customer, site))
 
 
 def leave(customer: Customer, at: int) -> None:
@@ -114,7 +118,7 @@ def settle(customer: Customer, site: SiteNow) -> None:
     heads, clock = customer.heads, site.clock
     if heads is None:
         return
-    learn = site.learn
+    learn, live = site.learn, clock >= site.policy.live_from
     sure, carts, orders = heads.intent, heads.cart, heads.orders
     if sure is not None:
         sure, labels = intent.settle(sure, clock)
@@ -125,7 +129,7 @@ def settle(customer: Customer, site: SiteNow) -> None:
         for label in labels:
             learn("cart", label)
         carts = _said_of_cart(carts, site)
-    if (of := of_orders(heads)) is not None:
+    if live and (of := of_orders(heads)) is not None:  # before it, past orders may still be told
         reorders, labels = reorder.settle(of.reorder, clock)
         for label in labels:
             learn("reorder", label)
@@ -138,8 +142,11 @@ def settle(customer: Customer, site: SiteNow) -> None:
     customer.heads = Heads(sure, carts, orders)
 
 
-def wake(customer: Customer) -> int:
-    """When the next labels are known, epoch milliseconds; 0 for none."""
+def wake(customer: Customer, site: SiteNow) -> int:
+    """When the next labels are known, epoch milliseconds; 0 for none.
+
+    What orders teach before the site goes live is known once it does: spread over _GOING_LIVE, for then all are due.
+    """
     heads = customer.heads
     if heads is None:
         return 0
@@ -147,8 +154,12 @@ def wake(customer: Customer) -> int:
         0 if heads.intent is None else intent.next_label(heads.intent),
         0 if heads.cart is None else _cart_labels(heads.cart),
     ]
-    if (of := of_orders(heads)) is not None:
-        times += [reorder.next_label(of.reorder), count.next_label(of.count)]
+    if heads.orders is not None and (of := of_orders(heads)) is not None:
+        first = 0
+        if site.clock < site.policy.live_from:
+            first = site.policy.live_from + xxh3_64_intdigest(heads.orders) % _GOING_LIVE
+        labels = [reorder.next_label(of.reorder), count.next_label(of.count)]
+        times += [max(time, first) for time in labels if time]
     return min([time for time in times if time], default=0)
 
 
@@ -245,6 +256,10 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
     heads, at, zone = customer.heads or _NOTHING, event.at, site.policy.timezone
     sure, carts, of = heads.intent, heads.cart, of_orders(heads) or OfOrders(reorder.Memory())
     before, due = of.reorder, of.due
+    if site.clock < site.policy.live_from and len(before.pending) == reorder.MAX_PENDING:
+        before, labels = reorder.settle(before, at)  # a past order: all before it has been told
+        for label in labels:
+            site.learn("reorder", label)
     if not event.offline:
         sure = intent.ordered(sure or intent.Memory(), at)
     if carts is not None:
@@ -261,18 +276,23 @@ def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:
         due = (*[one for one in due if one[0] != at], (at, expected))[-MAX_DUE:]
     counts = _counted(of.count, before, after, at, site)
     customer.heads = Heads(sure, carts, encode_orders(OfOrders(after, due, counts)))
-    wake_by(customer, wake(customer))
+    wake_by(customer, wake(customer, site))
 
 
 def _counted(
     memory: count.Memory, before: reorder.Memory, after: reorder.Memory, at: int, site: SiteNow
 ) -> count.Memory:
-    """The windows with an order in them; what the clock has made known of them is handed over first."""
-    known, labels = count.settle(memory, before, site.clock)
+    """The windows with an order in them; what is known of them by now is handed over first."""
+    if site.clock >= site.policy.live_from:
+        memory, labels = count.settle(memory, before, site.clock)
+    elif len(memory.starts) > count.MAX_STARTS // 2:
+        memory, labels = count.settle(memory, before, at)  # a past order: all before it has been told
+    else:
+        labels = ()
     for label in labels:
         site.learn("count", label)
-    taken = count.ordered(known, before, after, at)
-    if known.starts and taken.starts[0].second > known.starts[0].second:
+    taken = count.ordered(memory, before, after, at)
+    if memory.starts and taken.starts[0].second > memory.starts[0].second:
         site.note(UNASKED)
     return taken
 

@@ -1,6 +1,7 @@
 """What the heads learn and say in the engine, one sentence a test. Times are minutes."""
 
 import math
+from datetime import UTC, datetime
 from random import Random
 
 import pytest
@@ -378,6 +379,55 @@ def test_a_value_that_was_stored_before_there_were_heads_is_read() -> None:
     data = encode_customer(customer)
     earlier = bytes([data[0], data[1], data[2], data[3] - 2]) + data[4:-3]  # without the last two fields: nil, and b""
     assert decode_customer(earlier) == customer
+
+
+# -- orders of before the site went live
+
+
+def about_to_go_live(day: int) -> LearningShop:
+    """A shop that has been collecting for a year and goes live on this day."""
+    live_at = datetime.fromtimestamp((T0 + day * DAY) / 1000, UTC)
+    shop = LearningShop(replace(site_policy(), go_live_at=live_at))
+    shop.clock(365 * DAYS)
+    return shop
+
+
+def test_past_orders_teach_what_came_of_them_once_the_site_goes_live() -> None:
+    shop = about_to_go_live(366)
+    for day in (0, 20, 200):
+        shop.tell(order(day * DAYS))
+        shop.clock(365 * DAYS + 1)  # much later than what they say, and before the next is told
+    assert not of(shop, "reorder")
+    shop.clock(366 * DAYS + HOUR // MINUTE)
+    again = [(one.bin, one.label) for one in of(shop, "reorder") if one.made_at == T0]
+    assert again == [(0, 0), (1, 0), (2, 0), (3, 0), (4, 1)], (
+        "the next order came in the fifth bin, after 14 to 21 days"
+    )
+    months = [one.label for one in of(shop, "count") if one.bin == 0]
+    assert (months[0], sum(months)) == (1, 2), "of the windows of thirty days two hold an order"
+
+
+def test_of_many_past_orders_none_is_left_out() -> None:
+    shop = about_to_go_live(366)
+    for day in range(0, 330, 11):
+        shop.tell(order(day * DAYS))
+    shop.clock(366 * DAYS + HOUR // MINUTE)
+    assert sum(one.label for one in of(shop, "reorder")) == 29, "each of thirty orders but the first answers one"
+    assert sum(one.label for one in of(shop, "count") if one.bin == 0) == 29
+    assert not shop.discarded
+
+
+def test_labels_of_past_orders_are_spread_over_an_hour() -> None:
+    shop = about_to_go_live(366)
+    for number in range(40):
+        shop.tell(order(0), person=f"s|c|{number}")
+    shop.clock(365 * DAYS + 1)
+    known = []
+    for minute in range(0, 65, 5):
+        shop.clock(366 * DAYS + minute)
+        known.append(len({one.id for one in of(shop, "reorder")}))
+    assert known[-1] == 40
+    assert 10 < known[6] < 30
 
 
 # -- scores
