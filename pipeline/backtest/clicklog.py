@@ -17,9 +17,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from pipeline.backtest.logfile import header, rows
 from pipeline.config.errors import UserError
 from pipeline.history.amounts import UnreadableError, minor_units
-from pipeline.history.table import header, rows
 from pipeline.history.tally import Tally
 from pipeline.replay import rees46, taobao
 from pipeline.replay.rows import CURRENCY, Action, Row, RowError, action, epoch, identifier, label
@@ -73,7 +73,7 @@ class ClickLog(Struct, frozen=True):
 
 def read_clicklog(path: Path) -> ClickLog:
     """Read a log. Raises UserError where it is of no known shape, has no line that can be used, or is too long."""
-    names = [name.strip() for name in header(path)]
+    names = header(path)
     shape, columns, parse = _recognise(path, names)
     places = [names.index(column) if column in names else len(names) for column in columns]
     tally = Tally()

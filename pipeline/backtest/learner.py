@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from river import linear_model, optim, preprocessing
 from xxhash import xxh32_intdigest
 
+from pipeline.backtest.logfile import header, rows
 from pipeline.backtest.result import Result, at_most, surely_above
 from pipeline.config.errors import UserError
-from pipeline.history.table import header, rows
 from pipeline.history.tally import Tally
 from pipeline.learning.head import HeadLearner
 from pipeline.learning.head_spec import HeadSpec
@@ -177,7 +177,7 @@ def run(path: Path) -> Result:
 
 
 def _read(path: Path, tally: Tally) -> list[Session]:
-    names = [name.strip() for name in header(path)]
+    names = header(path)
     needed = (*COUNTS, *SHARES, *CODES, LABEL)
     missing = [name for name in needed if name not in names]
     if missing:

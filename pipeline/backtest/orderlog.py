@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from pipeline.backtest.logfile import header, rows
 from pipeline.config.errors import UserError
 from pipeline.history.amounts import UnreadableError, pieces
-from pipeline.history.table import header, rows
 from pipeline.history.tally import Tally
 from pipeline.replay.rows import RowError, identifier
 
@@ -86,7 +86,7 @@ class _Shape(NamedTuple):
 
 def read_orderlog(path: Path) -> OrderLog:
     """Read a log. Raises UserError where it is of no known shape, has no line that can be used, or is too long."""
-    names = [name.strip() for name in header(path)]
+    names = header(path)
     blanks = len(names) == 1 and set(CDNOW) <= set(names[0].split())
     if blanks:
         names = names[0].split()

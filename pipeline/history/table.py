@@ -11,8 +11,18 @@ from typing import BinaryIO
 from pipeline.config.errors import UserError
 from pipeline.history.tally import Tally
 
+CUT_OFF = "the gzip stream is cut off here"
+DAMAGED = "the gzip stream is damaged here"
+"""Reasons in the tally: what comes after was not read."""
+
 _GZIP = b"\x1f\x8b"
 _LONGEST_LINE = 65_536
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the file begins as gzip does. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(len(_GZIP)) == _GZIP
 
 
 def header(path: Path) -> list[str]:
@@ -72,5 +82,7 @@ def _lines(file: BufferedReader, tally: Tally, broken: list[int]) -> Iterator[st
                 tally.refuse("not UTF-8", tally.line)
                 broken.append(tally.line)
                 yield "\n"
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        tally.refuse("the gzip stream is damaged or cut off here", tally.line + 1)
+    except EOFError:
+        tally.refuse(CUT_OFF, tally.line + 1)
+    except (zlib.error, gzip.BadGzipFile):
+        tally.refuse(DAMAGED, tally.line + 1)

@@ -154,7 +154,7 @@ def test_a_file_cut_off_in_its_gzip_gives_what_was_before(tmp_path: Path) -> Non
     (tmp_path / "orders.csv.gz").write_bytes(packed[: len(packed) // 2])
     news, unused, _ = read(tmp_path / "orders.csv.gz")
     assert 100 < len(news) < 5_000
-    assert "the gzip stream is damaged or cut off here" in unused
+    assert "the gzip stream is cut off here" in unused
 
 
 @pytest.mark.parametrize(
