@@ -91,6 +91,7 @@ def check(snapshot: Snapshot, spec: Spec) -> None:
     widths = len(snapshot.weights), len(snapshot.means), len(snapshot.scales), len(snapshot.cells)
     if widths != (*[len(spec.numbers)] * 3, len(spec.cells)):
         raise SnapshotError("shape", f"{snapshot.head} {snapshot.version} has {widths} columns")
+    quality = snapshot.quality
     numbers = [
         snapshot.intercept,
         *snapshot.weights,
@@ -99,6 +100,9 @@ def check(snapshot: Snapshot, spec: Spec) -> None:
         *snapshot.cells,
         *snapshot.calibration,
         *[value for shop in snapshot.shops.values() for value in shop.values()],
+        quality.loss,
+        quality.base_loss,
+        *[share for share in (quality.auc, quality.ece) if share is not None],
     ]
     if not all(map(isfinite, numbers)):
         raise SnapshotError("not_finite", f"{snapshot.head} {snapshot.version} holds what is not a number")
@@ -111,7 +115,6 @@ def check(snapshot: Snapshot, spec: Spec) -> None:
     if snapshot.trained < spec.least:
         message = f"learned from {snapshot.trained:,} examples, at least {spec.least:,} are needed"
         raise SnapshotError("few", f"{snapshot.head} {snapshot.version} {message}")
-    quality = snapshot.quality
     if quality.loss > quality.base_loss:
         message = f"has a loss of {quality.loss:.4f}, the base rate {quality.base_loss:.4f}"
         raise SnapshotError("loss", f"{snapshot.head} {snapshot.version} {message}")

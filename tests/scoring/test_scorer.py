@@ -102,6 +102,11 @@ def test_a_person_without_history_gets_the_rate_of_the_shop() -> None:
         ({"shops": {}}, "shape"),
         ({"shops": {"": {"rate": 0.1}}}, "shape"),
         ({"quality": Quality(500, 0.3, 0.2)}, "loss"),
+        ({"quality": Quality(500, math.nan, 0.2)}, "not_finite"),
+        ({"quality": Quality(500, 0.2, math.nan)}, "not_finite"),
+        ({"quality": Quality(500, 0.2, math.inf)}, "not_finite"),
+        ({"quality": Quality(500, 0.2, 0.3, auc=math.nan)}, "not_finite"),
+        ({"quality": Quality(500, 0.2, 0.3, ece=math.inf)}, "not_finite"),
     ],
 )
 def test_what_must_not_be_scored_with_is_refused(change: dict[str, object], reason: str) -> None:
