@@ -101,6 +101,7 @@ class Desk:
         if self._fresh < self._cadence.examples and now - self._since < self._cadence.seconds:
             return ""
         learned, self._fresh = self._fresh, 0
+        self._dirty = True  # it calibrates and takes a version: a restart must not cut it again
         snapshot = self._learner.snapshot(self._at)
         try:
             check(snapshot, self._spec.spec)

@@ -58,6 +58,12 @@ def taught(topic: Topic, desk: Desk, known: Iterable[Example], at: float = 0.0) 
     return desk
 
 
+def unsteady(count: int) -> list[Example]:
+    """Examples of a world that turns upside down every 150."""
+    known = examples(count, 3, slope=0.09)
+    return [replace(one, label=one.label ^ (number // 150 % 2)) for number, one in enumerate(known)]
+
+
 def test_each_snapshot_is_served_and_the_last_ten_are_kept() -> None:
     topic = Topic()
     taught(topic, topic.desk(), examples(1_400))
@@ -83,6 +89,38 @@ def test_what_was_fresh_before_a_restart_is_cut_where_it_would_have_been() -> No
     taught(through, through.desk(), known)
     assert topic.versions() == through.versions() == [1, 2, 3, 4, 5]
     assert all(topic.newest[version_key("toy", v)] == through.newest[version_key("toy", v)] for v in range(1, 6))
+
+
+def test_a_restart_without_new_examples_cuts_nothing_after_a_cut_by_time() -> None:
+    topic, quick = Topic(), Cadence(100, 5.0)
+    desk = topic.desk(cadence=quick)
+    for example in examples(30):
+        desk.learn(example, 0.0)
+    topic.take(desk)  # the position was written, with the state, before it was time for a snapshot
+    desk.cut_if_due(5.0, 0)
+    topic.take(desk)
+    written = dict(topic.newest)
+    for _ in range(3):
+        desk = topic.desk(cadence=quick)
+        desk.cut_if_due(100.0, 0)
+        desk.cut_if_due(200.0, 0)
+        assert not desk.due
+    assert topic.served == [1]
+    assert topic.newest == written
+
+
+def test_going_back_is_remembered_where_time_has_cut_the_snapshot() -> None:
+    topic, quick = Topic(), Cadence(5_000, 5.0)
+    desk = taught(topic, topic.desk(), examples(1_500, slope=0.09))
+    desk = topic.desk(cadence=quick)
+    desk.standing = Standing(PATIENCE - 1)
+    for example in unsteady(3_000):
+        desk.learn(example, 0.0)
+    topic.take(desk)
+    desk.cut_if_due(5.0, 0)
+    topic.take(desk)
+    assert desk.standing.back
+    assert topic.desk().standing == desk.standing
 
 
 def test_a_pinned_version_is_served_and_kept_while_newer_ones_are_learned() -> None:
@@ -125,10 +163,7 @@ def test_where_no_version_was_ever_better_the_newest_stays_served() -> None:
 def test_a_head_whose_world_keeps_turning_goes_back_until_it_can_be_learned_again() -> None:
     topic = Topic()
     desk = taught(topic, topic.desk(), examples(1_000, slope=0.09))
-    unsteady = [
-        replace(one, label=one.label ^ (number // 150 % 2)) for number, one in enumerate(examples(6_000, 3, slope=0.09))
-    ]
-    taught(topic, desk, unsteady)
+    taught(topic, desk, unsteady(6_000))
     back = desk.standing.back
     assert 1 <= back < max(topic.versions())
     assert topic.served[-1] == back

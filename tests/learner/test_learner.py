@@ -19,6 +19,7 @@ from pipeline.config.settings import MetricsSettings, Settings
 from pipeline.ingest.run import run_ingest
 from pipeline.kafka.clients import admin_client, reader
 from pipeline.kafka.ranges import read_range
+from pipeline.learner.desk import Cadence
 from pipeline.learner.run import run_learner
 from pipeline.local.ports import free_port
 from pipeline.log.frames import FrameKind, decode_frame
@@ -84,6 +85,22 @@ def test_a_learner_that_is_killed_goes_on_byte_for_byte(settings: Settings, tmp_
     assert {version: one.body for version, one in kept.items()} == {
         version: one.body for version, one in wanted._kept.items()
     }
+
+
+def test_a_restart_without_new_examples_publishes_nothing(settings: Settings) -> None:
+    quick = Cadence(1_000, 0.5)
+
+    async def play() -> None:
+        async with learning(settings, quick):
+            await feed(settings, examples(30))
+            first = await served(settings, 1)
+        for _ in range(2):
+            async with learning(settings, quick):
+                await asyncio.sleep(1.5)
+        found = await shelf(settings)
+        assert found.head("toy") == first.head("toy")
+
+    asyncio.run(play())
 
 
 def test_what_cannot_be_learned_is_counted_and_the_rest_is_learned(settings: Settings) -> None:
