@@ -80,14 +80,11 @@ def _present(now: dict[str, Any]) -> list[str]:
 
 
 def _bought(orders: dict[str, Any] | None) -> list[str]:
-    from pipeline.explain.words import length
-
     if orders is None:
         return []
     return [
         f"orders: {orders['count']:,} for {orders['money']}, of these {orders['count_90_days']:,} for "
-        f"{orders['money_90_days']} in the last 90 days; the next is expected {length(orders['expected_gap'])} after "
-        "the last"
+        f"{orders['money_90_days']} in the last 90 days"
     ]
 
 
@@ -103,9 +100,9 @@ def _in_the_cart(now: dict[str, Any]) -> list[str]:
 
 
 def _open_triggers(now: dict[str, Any]) -> list[str]:
-    from pipeline.explain.reasons import shown_in_words
+    from pipeline.explain.reasons import TIMINGS, reason_in_words, shown_in_words
     from pipeline.explain.words import moment
-    from pipeline.triggers.contract import Action
+    from pipeline.triggers.contract import Action, Kind, Reason, Timing
 
     lines = []
     if now["reminder"]:
@@ -122,6 +119,11 @@ def _open_triggers(now: dict[str, Any]) -> list[str]:
     if (back := now["win_back"]) is not None:
         lines.append(
             f"win-back: open on {back['channel']}{', sent' if back['sent'] else ''}, until {moment(back['expires'])}"
+        )
+    if (due := now["next_win_back"]) is not None:
+        because = reason_in_words(Kind.WIN_BACK, Reason(due["variant"]))
+        lines.append(
+            f"a win-back is considered next at {moment(due['at'])} ({because}), {TIMINGS[Timing(due['timing'])]}"
         )
     if (shown := now["shown"]) is not None:
         what = shown_in_words(Action(shown["action"]), shown["category"], shown["brand"])

@@ -8,22 +8,28 @@ from pipeline.config.policy import Policy, SitePolicy, decode_policy
 from pipeline.events.customer import Purpose
 from pipeline.explain.events import purpose_in_words
 from pipeline.explain.words import money
+from pipeline.log.persons import site_of
 from pipeline.log.rows import PolicyRow
 from pipeline.policy.permission import allowed
 from pipeline.profile.days import day_of
 from pipeline.profile.funnel import Stage
-from pipeline.profile.orders import expected_gap, last_order, roll, sums
+from pipeline.profile.orders import roll, sums
 from pipeline.profile.tastes import first
 from pipeline.state.customer import Customer, last_activity
 from pipeline.state.orders import Orders
 from pipeline.state.shown import Shown
 from pipeline.state.win_back import WinBack
 from pipeline.triggers.cart_content import Lines, present, worth
-from pipeline.triggers.win_back_due import prior_gap
+from pipeline.triggers.win_back_due import next_step
+from pipeline.triggers.win_back_gates import timing_of
 
 
-def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[str, Any]:
-    """Describe a customer as of the log's clock, in values that JSON knows; times are epoch milliseconds."""
+def standing(customer: Customer, person: str, clock: int, policy: Policy) -> dict[str, Any]:
+    """Describe the customer of this key as of the log's clock, in values that JSON knows.
+
+    Times are epoch milliseconds.
+    """
+    site = site_of(person)
     rules, cart = policy.site(site), customer.cart
     lines = present(cart)
     now: dict[str, Any] = {
@@ -34,6 +40,7 @@ def standing(customer: Customer, site: str, clock: int, policy: Policy) -> dict[
         "stage": Stage(customer.stage).name.lower() if customer.stage else None,
         "drawn_to": _drawn_to(customer),
         "orders": None if customer.orders is None else _orders(customer.orders, rules, clock),
+        "next_win_back": _next_win_back(customer, person, rules),
         "next_timer": customer.next_due or None,
         "cart": _cart(lines),
         "worth": None,
@@ -82,17 +89,23 @@ def _drawn_to(customer: Customer) -> dict[str, str]:
 
 
 def _orders(orders: Orders, rules: SitePolicy, clock: int) -> dict[str, Any]:
-    """How often and for how much, of all time and in the last 90 days; the gap that is expected, milliseconds."""
+    """How often and for how much, of all time and in the last 90 days."""
     orders = roll(orders, day_of(clock, rules.timezone))
     count, worth = sums(orders, 90)
-    last = last_order(orders)
     return {
         "count": orders.count,
         "money": money(orders.money, rules.currency),
         "count_90_days": count,
         "money_90_days": money(worth, rules.currency),
-        "expected_gap": expected_gap(orders, prior_gap(rules, "" if last is None else last.category), clock),
     }
+
+
+def _next_win_back(customer: Customer, person: str, rules: SitePolicy) -> dict[str, Any] | None:
+    """When a win-back is considered next if nothing happens before, as which variant, and what has set that time."""
+    step = next_step(customer, person, rules)
+    if step is None:
+        return None
+    return {"at": step.due, "variant": step.variant.name.lower(), "timing": timing_of(customer, step, rules).value}
 
 
 def _win_back(win_back: WinBack | None) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """The words for kinds of triggers and for reasons, wherever people read them."""
 
-from pipeline.explain.words import money
+from pipeline.explain.words import joined, money
 from pipeline.triggers.contract import Action, Cause, Expected, Factor, Kind, Reason, Score, Suggestion, Timing, Why
 
 KINDS = {
@@ -48,7 +48,7 @@ CAUSES = {
 
 SCORES = {
     "intent": "an order in this visit",
-    "cart": "an order before the next look at the cart, if it is left alone",
+    "cart": "an order before a reminder is considered again, if the cart is left alone",
     "reorder": "an order within 30 days",
 }
 """What the probability of each head is about."""
@@ -107,6 +107,7 @@ def reason_in_words(kind: Kind, reason: Reason) -> str:
 
 def shown_in_words(action: Action, category: str, brand: str) -> str:
     """What the site was told to do; category and brand are empty where nobody knows."""
-    if action is Action.NONE:
+    if action is Action.NONE or not (category or brand):
         return ACTIONS[action]
-    return " ".join([ACTIONS[action], *([category] if category else []), *([f"by {brand}"] if brand else [])])
+    liked = joined([category or "products", f"by {brand}" if brand else ""])
+    return f"{ACTIONS[action]} {liked}" if action is Action.RECOMMEND else f"{ACTIONS[action]}, drawn to {liked}"

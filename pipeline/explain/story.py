@@ -18,7 +18,7 @@ from pipeline.kafka.clients import reader
 from pipeline.kafka.ranges import newest_rows, read_range
 from pipeline.kafka.topics import read_namespace
 from pipeline.log.frames import FrameKind, decode_frame
-from pipeline.log.persons import partition_of, site_of
+from pipeline.log.persons import partition_of
 from pipeline.log.rows import PersonEvent, Row, SourceResetRow
 from pipeline.state.codec import decode_customer
 from pipeline.state.partition import CLOCK_KEY, POLICY_KEY, decode_clock
@@ -79,7 +79,7 @@ async def tell(settings: Settings, person: str) -> Story:
     clock = decode_clock(newest[CLOCK_KEY]).now if CLOCK_KEY in newest else 0
     now = None
     if stored is not None:
-        now = standing(decode_customer(stored), site_of(person), clock, policy_of(newest.get(POLICY_KEY)))
+        now = standing(decode_customer(stored), person, clock, policy_of(newest.get(POLICY_KEY)))
     entries.sort(key=lambda entry: (entry.at, entry.log_offset, entry.what != EVENT))
     return Story(person, partition, clock, entries, now)
 

@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 from pipeline.config.durations import DAY
+from pipeline.config.policy import SitePolicy
 from pipeline.events.customer import Purpose
 from pipeline.policy.pacing import try_again
 from pipeline.policy.permission import channels_at, withdrawn_after
@@ -60,7 +61,7 @@ def judge(customer: Customer, win_back: WinBack, step: Step, site: SiteNow) -> J
             cause=cause_of(customer, win_back, step) if outcome is Outcome.EMITTED else None,
             scores=reorder_said(customer, at, site) if outcome is Outcome.EMITTED else (),
             expected=orders_expected(customer, at, site) if outcome is Outcome.EMITTED else None,
-            timing=_timing(customer, step, site) if outcome is Outcome.EMITTED else None,
+            timing=timing_of(customer, step, site.policy) if outcome is Outcome.EMITTED else None,
         )
 
     if refusal is not None:
@@ -81,9 +82,10 @@ def judge(customer: Customer, win_back: WinBack, step: Step, site: SiteNow) -> J
     return Judged(verdict(Outcome.EMITTED, Reason(step.variant.name.lower())), expires)
 
 
-def _timing(customer: Customer, step: Step, site: SiteNow) -> Timing:
+def timing_of(customer: Customer, step: Step, rules: SitePolicy) -> Timing:
+    """What has set the time of a step."""
     by_order = step.variant in (Variant.CADENCE, Variant.SECOND_ORDER)
-    return Timing.LEARNED if by_order and learned_span(customer, step.anchor, site.policy) else Timing.RULES
+    return Timing.LEARNED if by_order and learned_span(customer, step.anchor, rules) else Timing.RULES
 
 
 def cause_of(customer: Customer, win_back: WinBack, step: Step) -> Cause:

@@ -14,7 +14,7 @@ from pipeline.config.errors import UserError
 from pipeline.config.settings import Settings
 from pipeline.explain.decisions import tell_decision
 from pipeline.explain.excerpt import excerpt
-from pipeline.explain.reasons import _REASONS, ACTIONS, CAUSES, KINDS
+from pipeline.explain.reasons import _REASONS, ACTIONS, CAUSES, KINDS, shown_in_words
 from pipeline.explain.story import EVENT, Entry, tell
 from pipeline.explain.words import length, money
 from pipeline.log.rows import OrderNews, OrderRow
@@ -152,6 +152,12 @@ def test_a_personalization_says_what_is_shown_to_whom() -> None:
     assert text == (
         "personalization: recommend garden by oak (garden-070), now that the stage is consideration and the cart empty"
     )
+
+
+def test_what_is_asked_on_site_stands_apart_from_what_the_visitor_likes() -> None:
+    assert shown_in_words(Action.SIGNUP_PROMPT, "tools", "cedar") == "ask to sign up, drawn to tools by cedar"
+    assert shown_in_words(Action.PUSH_OPTIN, "", "") == "ask for push messages"
+    assert shown_in_words(Action.RECOMMEND, "", "oak") == "recommend products by oak"
 
 
 def test_what_was_not_said_for_an_order_names_the_first_order_after_it_was_due() -> None:
