@@ -71,7 +71,7 @@ class Speed(click.ParamType):
     default=CONSENT_SHARE,
     show_default=True,
     metavar="SHARE",
-    help="Share of a log's customers who get a synthetic consent to email.",
+    help="Share of a log's customers who get a synthetic consent to email; of clicks also one to personalization.",
 )
 @click.option(
     "--households",

@@ -17,7 +17,8 @@ from pipeline.triggers.contract import Kind
 
 SESSIONS = 12_000
 
-_NO_CONSENTS = f"It knows no consents: {CONSENT_SHARE:.0%} of its customers get a synthetic one to email."
+_NO_CONSENTS = f"It knows no consents: {CONSENT_SHARE:.0%} of its customers get a synthetic one to email"
+_ONSITE = f"{_NO_CONSENTS}, and {CONSENT_SHARE:.0%}, drawn anew, one to personalization on site."
 
 
 class StoryOf(NamedTuple):
@@ -56,7 +57,7 @@ def two_shops(truth: Path) -> Shops:
             f"  Its hidden truth, {lines:,} lines, is in {truth}.",
             f"- {year.name}: the tills of {HOUSEHOLDS} real households, {year.span.events:,} events of a year that "
             "ends with that week.",
-            f"  {_NO_CONSENTS} It has no clicks and no carts, and none are made up.",
+            f"  {_NO_CONSENTS}. It has no clicks and no carts, and none are made up.",
             *_skipped(year, "lines of the till"),
         ),
     )
@@ -71,7 +72,7 @@ def one_log(file: Path) -> Shops:
         (StoryOf("A customer", log.name, set(Kind)),),
         (
             f"A real log of the shape {log.name}: {log.span.events:,} events.",
-            _NO_CONSENTS,
+            _ONSITE,
             *_skipped(log, "lines"),
         ),
     )

@@ -14,7 +14,7 @@ from pipeline.events.envelope import Context, Item
 from pipeline.events.message import MessageSent
 from pipeline.events.order import Purchase
 from pipeline.log.persons import customer_key
-from pipeline.replay.consents import consents_of
+from pipeline.replay.consents import EMAIL, consents_of
 from pipeline.replay.history import History, Skipped, Span
 from pipeline.replay.orders import MAX_LINES
 from pipeline.simulator.happening import MESSAGES, ORDERS, Happening
@@ -60,7 +60,7 @@ def read_complete_journey(*, households: int = HOUSEHOLDS, consent_share: float)
     first_ms = min((purchase.at_ms for purchase in purchases), default=0)
     mailings = [mailing for mailing in _mailings(tables, chosen) if mailing.at_ms >= first_ms]
     told = sorted([*purchases, *mailings], key=_TIME)
-    grants = consents_of(SITE, ((h.key.rpartition("|")[2], h.at_ms) for h in told), consent_share)
+    grants = consents_of(SITE, ((h.key.rpartition("|")[2], h.at_ms) for h in told), consent_share, (EMAIL,))
     told = sorted([*grants, *told], key=_TIME)
     skipped.sort()
     return History(SITE, Span(len(told), told[0].at_ms, told[-1].at_ms), lambda: iter(told), tuple(skipped))

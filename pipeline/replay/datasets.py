@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from pipeline.config.errors import UserError
 from pipeline.replay import rees46, retailrocket, taobao
-from pipeline.replay.consents import consents_of, with_consents
+from pipeline.replay.consents import EMAIL, ONSITE, consents_of, with_consents
 from pipeline.replay.history import History, Skipped, Span
 from pipeline.replay.orders import group_orders
 from pipeline.replay.rows import Row, RowError, Shape
@@ -24,7 +24,7 @@ MAX_ROWS = 5_000_000
 """Rows held in memory, for sorting and for the orders: some 2 GB."""
 
 CONSENT_SHARE = 0.7
-"""Customers who get a synthetic consent, where nothing else is said."""
+"""Customers who give a synthetic consent, of each purpose, where nothing else is said."""
 
 _GZIP = b"\x1f\x8b"
 _LONGEST_LINE = 65_536
@@ -33,9 +33,9 @@ _LONGEST_LINE = 65_536
 def read_dataset(path: Path, *, limit: int | None = None, consent_share: float = CONSENT_SHARE) -> History:
     """Read a log of a known shape, plain or gzip, as the history of the site that has the shape's name.
 
-    `limit` takes that many lines from its head, `consent_share` of the customers get a synthetic consent. Lines
-    that cannot be read are listed in `History.skipped`. Raises UserError where the file cannot be opened, is of no
-    known shape, has no readable line, or more than MAX_ROWS.
+    `limit` takes that many lines from its head, `consent_share` of the customers consent to email, and as many,
+    drawn anew, to personalization on site. Lines that cannot be read are listed in `History.skipped`. Raises UserError
+    where the file cannot be opened, is of no known shape, has no readable line, or more than MAX_ROWS.
     """
     skipped: list[Skipped] = []
     try:
@@ -60,7 +60,7 @@ def read_dataset(path: Path, *, limit: int | None = None, consent_share: float =
 
 def _history(shape: Shape, rows: list[Row], skipped: tuple[Skipped, ...], consent_share: float) -> History:
     orders = group_orders(rows, shape.order_gap_ms)
-    grants = consents_of(shape.name, ((row.user, row.at_ms) for row in rows), consent_share)
+    grants = consents_of(shape.name, ((row.user, row.at_ms) for row in rows), consent_share, (EMAIL, ONSITE))
     purchases = sum(len(order) for order in orders.values())
 
     def tell() -> Iterator[Happening]:

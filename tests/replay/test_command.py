@@ -42,11 +42,11 @@ def test_a_log_is_replayed_and_summed_up(settings, tmp_path):
     assert [line.split() for line in done.stdout.splitlines()[1:5]] == [
         ["shop.carts", "1"],
         ["shop.clicks", "1"],
-        ["shop.customers", "1"],
+        ["shop.customers", "2"],
         ["shop.orders", "1"],
     ]
     assert "Line 4 was skipped: 4 columns, not 5.\n" in done.stdout
-    assert "4 events of site taobao and 10 clock records" in done.stdout
+    assert "5 events of site taobao and 10 clock records" in done.stdout
     assert "From 2020-09-13 12:26:39 UTC to 2020-09-13 12:26:49 UTC; the clock stands at 2020-09-17 12:26:49 UTC." in (
         done.stdout
     )

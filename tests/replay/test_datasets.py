@@ -1,6 +1,7 @@
 """Public logs: each shape is recognised and read, what cannot be read is counted, ids and order are fixed."""
 
 import gzip
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.events.click import AddToWishlist, ViewItem
 from pipeline.events.customer import ConsentUpdate
 from pipeline.events.order import Purchase
 from pipeline.replay import datasets
-from pipeline.replay.consents import chosen
+from pipeline.replay.consents import EMAIL, chosen
 from pipeline.replay.datasets import read_dataset
 from pipeline.replay.history import History, Skipped, shifted
 from pipeline.simulator.happening import Happening
@@ -213,16 +214,23 @@ def test_synthetic_consents_precede_the_first_event_and_are_named_so(read):
     content = "".join(f"u{i},1,1,pv,{1_600_000_000 + i // 10}\n" for i in range(2_000))
     history = read(content)
     grants = [h.event for h in history.tell() if h.topic == "shop.customers"]
-    assert 0.66 < len(grants) / 2_000 < 0.74
+    given = Counter((g.purpose, g.channel, g.status) for g in grants)
+    assert given.keys() == {
+        ("marketing_message", "email", "granted"),
+        ("onsite_personalization", None, "granted"),
+    }
+    assert all(0.66 < number / 2_000 < 0.74 for number in given.values())
+    both = Counter(g.customer_id for g in grants).values()
+    assert 0.45 < sum(number == 2 for number in both) / 2_000 < 0.53  # one says nothing of the other
+    assert len({g.event_id for g in grants}) == len(grants)
     assert all(isinstance(g, ConsentUpdate) and g.event_id.startswith("synthetic-consent-") for g in grants)
-    assert {(g.purpose, g.channel, g.status) for g in grants} == {("marketing_message", "email", "granted")}
     first: dict[str, int] = {}
     for h in events(history):
         first.setdefault(h.event.customer_id, h.at_ms)
     assert all(g.occurred_at == first[g.customer_id] - 1_000 for g in grants)
     assert [h for h in read(content, consent_share=0).tell() if h.topic == "shop.customers"] == []
-    assert sum(h.topic == "shop.customers" for h in read(content, consent_share=1).tell()) == 2_000
-    assert chosen("taobao", "u1", 0.7) == chosen("taobao", "u1", 0.7)
+    assert sum(h.topic == "shop.customers" for h in read(content, consent_share=1).tell()) == 4_000
+    assert chosen("taobao", "u1", 0.7, EMAIL) == chosen("taobao", "u1", 0.7, EMAIL)
 
 
 def test_an_order_of_more_than_100_lines_becomes_several(read):
