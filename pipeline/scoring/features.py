@@ -11,6 +11,7 @@ from math import log1p
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from xxhash import xxh3_64_hexdigest
 
 from pipeline.scoring.odds import log_odds
@@ -26,7 +27,9 @@ class Input(Struct, frozen=True):
     """A raw input. `edges`, ascending, cut it into buckets: each is a column of its own, the first below `edges[0]`.
 
     `scaled`: a column of its own as well, log1p(value / unit), scaled by the learner. `words` tell a merchant what it
-    is, with `{}` where the value goes, in units.
+    is, with `{}` where the value goes, in units; those of a yes or no have none, and hold for yes. `zero` are the words
+    where the value is 0, empty where that tells nothing, as it is not known or cannot be yet. None: the same words with
+    a 0, of a yes or no nothing.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Input(Struct, frozen=True):
     unit: float = 1.0
     edges: tuple[float, ...] = ()
     scaled: bool = True
+    zero: str | None = None
 
 
 class Shrunk(Struct, frozen=True):
@@ -102,8 +106,18 @@ class Spec(Struct, frozen=True, dict=True):
 
     @cached_property
     def hash(self) -> str:
-        """Sixteen hexadecimal digits that name this specification."""
-        return xxh3_64_hexdigest(msgspec.json.encode(self))
+        """Sixteen hexadecimal digits that name this specification: all of it that changes a number.
+
+        Not the words, nor `least`: what was learned stays good when they change.
+        """
+        bare = replace(
+            self,
+            inputs=tuple(replace(one, words="", zero=None) for one in self.inputs),
+            shrunk=tuple(replace(one, words="") for one in self.shrunk),
+            ratios=tuple(replace(one, words="") for one in self.ratios),
+            least=0,
+        )
+        return xxh3_64_hexdigest(msgspec.json.encode(bare))
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -216,6 +230,13 @@ class Spec(Struct, frozen=True, dict=True):
     def words_of(self, name: str) -> str:
         """What a feature is called before a merchant."""
         return self._by_name[name].words
+
+    def words_at_zero(self, name: str) -> str:
+        """What it is called where its value is 0; empty where that is not told."""
+        feature = self._by_name[name]
+        if isinstance(feature, Input) and feature.zero is not None:
+            return feature.zero
+        return feature.words if "{}" in feature.words else ""
 
     @cached_property
     def _by_name(self) -> dict[str, Input | Shrunk | Ratio]:

@@ -22,6 +22,9 @@ _TOLD: Final = 1e4
 _LARGE: Final = 100
 """Numbers from here on are read out without a fraction."""
 
+_SMALL: Final = 1e-4
+"""Numbers under this, such as a second in days, would be read out with an exponent."""
+
 
 class Scorer:
     """Scores with one snapshot. Raises SnapshotError where it must not be scored with."""
@@ -45,6 +48,7 @@ class Scorer:
         self._units = [one.unit for one in spec.inputs] + [one.unit for one in spec.shrunk] + [1.0] * len(spec.ratios)
         self._names = names
         self._words = [spec.words_of(name) for name in names]
+        self._words_at_zero = [spec.words_at_zero(name) for name in names]
 
     def shop(self, site: str) -> Shop:
         """What is known of a site as a whole."""
@@ -69,7 +73,8 @@ class Scorer:
         """The features that move a score most away from that of an average customer, the strongest first.
 
         A scaled column counts by its distance from the mean; a bucket as it is; a cross half for each of its two. What
-        has no words, such as the number of a hazard's bin, says nothing to a merchant and is left out.
+        has no words, such as the number of a hazard's bin or a gap before there are two orders, says nothing to a
+        merchant and is left out.
         """
         count = len(self._features)
         moved = [self._centred[place] + self._terms[place].added(inputs, shop) for place in range(count)]
@@ -78,12 +83,15 @@ class Scorer:
             moved[one] += part / 2
             moved[other] += part / 2
         nearness = [-abs(part) for part in moved]
-        strongest = sorted(self._worded, key=nearness.__getitem__)[:most]  # of equals the first by name
-        return tuple([self._factor(place, inputs, shop, moved[place]) for place in strongest if moved[place]])
-
-    def _factor(self, place: int, inputs: Inputs, shop: Shop, moved: float) -> Factor:
-        value = self._features[place].value(inputs, shop) / self._units[place]
-        return Factor(self._names[place], _read_out(self._words[place], value), _rounded(moved, _TOLD))
+        found: list[Factor] = []
+        for place in sorted(self._worded, key=nearness.__getitem__):  # of equals the first by name
+            if len(found) == most or not moved[place]:
+                break
+            value = self._features[place].value(inputs, shop) / self._units[place]
+            words = self._words[place] if value else self._words_at_zero[place]
+            if words:
+                found.append(Factor(self._names[place], _read_out(words, value), _rounded(moved[place], _TOLD)))
+        return tuple(found)
 
 
 def _served(logit: float) -> float:
@@ -97,5 +105,7 @@ def _rounded(logit: float, parts: float) -> float:
 
 @lru_cache(maxsize=4096)
 def _read_out(words: str, value: float) -> str:
-    """A feature as a merchant reads it: a number of three digits."""
+    """A feature as a merchant reads it: a number of three digits, 0 where it is too small for that."""
+    if abs(value) < _SMALL:
+        return words.replace("{}", "0")
     return words.replace("{}", format(value, ",.0f" if abs(value) >= _LARGE else ".3g"))

@@ -131,10 +131,30 @@ def test_a_snapshot_of_another_format_is_refused() -> None:
         decode_snapshot(b"\xc1")
 
 
-def test_a_change_of_the_features_changes_their_hash() -> None:
-    other = msgspec.structs.replace(SPEC, version=2)
-    assert other.hash != SPEC.hash
-    assert msgspec.structs.replace(SPEC).hash == SPEC.hash
+def test_a_feature_is_told_of_0_in_its_own_words_or_not_at_all() -> None:
+    spec = Spec(
+        "intent",
+        1,
+        inputs=(
+            Input("checkout", "checkout started", zero="no checkout started"),
+            Input("mobile", "on a phone"),
+            Input("gap", "days between orders: {}", zero=""),
+            Input("orders", "orders: {}"),
+        ),
+    )
+    bare = Snapshot(
+        FORMAT, "intent", 1, spec.hash, 100, 0, 0.0, [4.0, 3.0, 2.0, 1.0], [9.0] * 4, [1.0] * 4, [], (1, 0), {}
+    )
+    scorer = Scorer(spec, bare)
+    assert [one.words for one in scorer.factors((0, 0, 0, 0), {})] == ["no checkout started", "orders: 0"]
+    told = [one.words for one in scorer.factors((1, 1, 7, 2), {}, most=4)]
+    assert told == ["checkout started", "on a phone", "days between orders: 7", "orders: 2"]
+
+
+def test_a_number_next_to_nothing_is_read_out_as_0() -> None:
+    spec = Spec("intent", 1, inputs=(Input("since", "days since: {}", unit=86_400_000),))
+    scorer = Scorer(spec, Snapshot(FORMAT, "intent", 1, spec.hash, 100, 0, 0.0, [1.0], [9.0], [1.0], [], (1, 0), {}))
+    assert [scorer.factors((ms,), {})[0].words for ms in (1, 43_200_000)] == ["days since: 0", "days since: 0.5"]
 
 
 @given(st.floats(-1e6, 1e6))
