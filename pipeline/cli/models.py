@@ -58,6 +58,7 @@ def show(settings: Settings, head: str, version: int | None, top: int) -> None:
     """Show one version of a HEAD: how well it does, and the features that move its score most, in words."""
     from pipeline.explain.words import moment
     from pipeline.learner.words import strongest
+    from pipeline.learning.heads import COUNTS
 
     shelf = _published(settings)
     found = _of(shelf, head)
@@ -80,8 +81,9 @@ def show(settings: Settings, head: str, version: int | None, top: int) -> None:
         click.echo("Its features are not those of this release: the words for them are not known here.")
         return
     click.echo()
-    rows = ((one.words, f"x {one.odds:.2f}", one.per) for one in strongest(spec, snapshot, top))
-    print_table(("the odds change with", "by", "for each"), rows)
+    rows = ((one.words, f"x {one.times:.2f}", one.per) for one in strongest(spec, snapshot, top))
+    changes = "the expected count changes with" if head in COUNTS else "the odds change with"
+    print_table((changes, "by", "for each"), rows)
 
 
 @models.command(epilog=example("pipeline models rollback intent", "pipeline models rollback intent --to 38"))

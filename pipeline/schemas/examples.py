@@ -198,8 +198,8 @@ _SCORE = Score(
     0.016302,
     (
         Factor("idle", "nothing done for 30 minutes", -0.61),
-        Factor("touch_rate", "0.04 orders each time a cart is touched", -0.35),
-        Factor("looks", "2 looks at what is in the cart since it was touched", 0.22),
+        Factor("touch_rate", "orders each time a cart is touched: 0.04", -0.35),
+        Factor("looks", "looks at what is in the cart since it was touched: 2", 0.22),
     ),
 )
 """An order before the next look at the cart is so unlikely that waiting for it is not worth it."""
@@ -328,9 +328,9 @@ WON_BACK = _message(
             2_604,
             "EUR",
             (
-                Factor("silence", "silent for 90 days", -0.58),
-                Factor("value", "last purchase worth 120", 0.21),
-                Factor("spent", "120 spent in all", 0.09),
+                Factor("silence", "days since the last purchase: 90", -0.58),
+                Factor("value", "last purchase worth 120 (base currency)", 0.21),
+                Factor("spent", "spent in all: 120 (base currency)", 0.09),
             ),
         ),
     ),

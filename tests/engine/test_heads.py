@@ -569,7 +569,7 @@ def test_the_band_of_intent_is_shown_and_a_change_of_it_is_said() -> None:
     assert bands == ["low", "high"]
     (score,) = shop.triggers()[-1]["data"]["scores"]
     assert (score["head"], score["version"], score["logit"]) == ("intent", 1, 0.0)
-    assert score["factors"][0]["words"] == "6 steps in this visit"
+    assert score["factors"][0]["words"] == "steps in this visit: 6"
 
 
 def test_a_score_that_was_served_comes_back_with_its_label() -> None:

@@ -226,7 +226,7 @@ def test_the_strongest_weights_are_told_in_words() -> None:
     topic = Topic()
     taught(topic, topic.desk(), examples(2_000))
     snapshot = decode_snapshot(topic.newest[served_key("toy")][0])
-    told = {one.words: one.odds for one in strongest(SPEC, snapshot, 10)}
+    told = {one.words: one.times for one in strongest(SPEC, snapshot, 10)}
     assert told["more looked at"] > 1.2
     assert told["5 and more looked at"] > told["under 2 looked at"]
 
