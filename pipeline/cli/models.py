@@ -14,7 +14,6 @@ from pipeline.config.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.learner.shelf import HeadShelf, Kept, Shelf
-    from pipeline.scoring.features import Spec
 
 _COLUMNS = ("head", "version", "trained on", "loss", "of base rate", "AUC", "ECE", "age", "")
 
@@ -33,7 +32,8 @@ def list_models(settings: Settings) -> None:
     """List the kept versions of each head, the newest first, and say which one is served.
 
     The loss is that of the last examples, each predicted before it was learned; beside it the loss of always saying
-    the base rate. A version that does worse is not scored with: the last good one stays.
+    the base rate. Workers refuse a version that does worse, and stay with the last good one: `refused: loss`. So they
+    do where it is of other features, or what it holds makes no sense.
     """
     print_models(settings)
 
@@ -57,14 +57,18 @@ def print_models(settings: Settings) -> None:
 def show(settings: Settings, head: str, version: int | None, top: int) -> None:
     """Show one version of a HEAD: how well it does, and the features that move its score most, in words."""
     from pipeline.explain.words import moment
+    from pipeline.heads.table import SPECS
     from pipeline.learner.words import strongest
     from pipeline.learning.heads import COUNTS
 
     shelf = _published(settings)
     found = _of(shelf, head)
     kept = found.served if version is None else found.kept.get(version)
+    listed = ", ".join(map(str, sorted(found.kept))) or "none"
+    if kept is None and version is None:
+        lack = "what is served of it cannot be read" if found.damaged else "no version of it is served yet"
+        raise UserError(f"{head}: {lack}; {listed} are kept, `--version` shows one of them")
     if kept is None:
-        listed = ", ".join(map(str, sorted(found.kept))) or "none"
         raise UserError(f"{head} has no such version: {listed} are kept, `pipeline models list` shows them")
     snapshot = kept.snapshot
     for name, value in (
@@ -76,7 +80,7 @@ def show(settings: Settings, head: str, version: int | None, top: int) -> None:
         ("size", f"{len(kept.body):,} bytes; the learner's state {shelf.state_bytes(head):,}"),
     ):
         click.echo(f"{name:<12}{value}")
-    spec = _spec(head)
+    spec = SPECS.get(head)
     if spec is None or spec.hash != snapshot.spec:
         click.echo("Its features are not those of this release: the words for them are not known here.")
         return
@@ -107,7 +111,7 @@ def rollback(settings: Settings, head: str, version: int | None) -> None:
 @click.argument("version", type=click.IntRange(min=1))
 @pass_settings
 def pin(settings: Settings, head: str, version: int) -> None:
-    """Serve a kept VERSION of HEAD, and no other until `pipeline models unpin HEAD`."""
+    """Serve a kept VERSION of HEAD, and no other until `pipeline models unpin HEAD`. Not one that workers refuse."""
     _pin(settings, head, version)
 
 
@@ -141,13 +145,6 @@ def _of(shelf: "Shelf", head: str) -> "HeadShelf":
     return head_of(shelf, head)
 
 
-def _spec(head: str) -> "Spec | None":
-    from pipeline.learning.heads import COUNTS, HEADS
-
-    found = HEADS.get(head) or COUNTS.get(head)
-    return None if found is None else found.spec
-
-
 def _versions(head: str, found: "HeadShelf") -> Iterator[tuple[str, ...]]:
     from pipeline.explain.words import length
 
@@ -171,14 +168,18 @@ def _versions(head: str, found: "HeadShelf") -> Iterator[tuple[str, ...]]:
 
 
 def _remark(found: "HeadShelf", one: "Kept") -> str:
+    from pipeline.heads.table import SPECS
+    from pipeline.learner.shelf import refusal
+
     version, quality = one.snapshot.version, one.snapshot.quality
     remarks = []
-    if found.served is not None and found.served.snapshot.version == version:
+    refused = refusal(one.snapshot, SPECS.get(one.snapshot.head))
+    if refused is not None:
+        remarks.append(f"refused: {refused.reason}")
+    elif found.served is not None and found.served.snapshot.version == version:
         remarks.append("pinned" if found.pin == version else "served")
     if quality.drifting:
         remarks.append("drifting")
-    if quality.loss > quality.base_loss:
-        remarks.append("worse than its base rate")
     return "".join(f", {remark}" for remark in remarks)
 
 

@@ -8,7 +8,7 @@ from pipeline.learner.clients import Entry
 from pipeline.learner.kinds import AnySpec, learn, new_learner, resumed, stored
 from pipeline.learner.records import FORMAT, Checkpoint, parts
 from pipeline.learner.served import Served, ServedQuality
-from pipeline.learner.shelf import HeadShelf, Kept
+from pipeline.learner.shelf import HeadShelf, Kept, accepted
 from pipeline.learner.standing import Standing, judged, last_better, to_serve
 from pipeline.learning.head import HeadLearner
 from pipeline.learning.state import StateError
@@ -143,9 +143,8 @@ class Desk:
         self._dirty = False
 
     def _put(self, snapshot: Snapshot, learned: int, published: int) -> None:
-        qualities = {version: kept.snapshot.quality for version, kept in self._kept.items()}
         before = self.standing
-        self.standing = judged(before, learned, snapshot.quality, qualities)
+        self.standing = judged(before, learned, snapshot.quality, accepted(self._kept, self._spec.spec))
         if self.standing.back != before.back:
             told = f"version {self.standing.back} is served again" if self.standing.back else "the newest is served"
             logger.warning("head %s: loss against the base rate: %s", self.name, told)
@@ -155,8 +154,8 @@ class Desk:
 
     def _drop(self) -> None:
         """Keep the last ones, what is served, pinned or gone back to, and the last that is good."""
-        qualities = {version: kept.snapshot.quality for version, kept in self._kept.items()}
-        needed = {*sorted(self._kept)[-KEPT:], self.pin, self.standing.back, last_better(qualities)}
+        better = last_better(accepted(self._kept, self._spec.spec))
+        needed = {*sorted(self._kept)[-KEPT:], self.pin, self.standing.back, better}
         needed |= {self.served.snapshot.version} if self.served else set()
         for version in self._kept.keys() - needed:
             del self._kept[version]

@@ -5,12 +5,13 @@ from aiokafka import AIOKafkaProducer
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import MODELS, Namespace
 from pipeline.config.settings import Settings
+from pipeline.heads.table import SPECS
 from pipeline.kafka.clients import ANSWER_TIMEOUT_MS, connection, kafka_errors, reader
 from pipeline.kafka.counts import require_topics
 from pipeline.kafka.topics import read_namespace
 from pipeline.learner.records import FORMAT, Pin, encode
-from pipeline.learner.shelf import HeadShelf, Shelf, read_shelf
-from pipeline.learner.standing import last_better
+from pipeline.learner.shelf import HeadShelf, Shelf, accepted, read_shelf, refusal
+from pipeline.learner.standing import PATIENCE, last_better
 from pipeline.log.models import pin_key, served_key
 
 Record = tuple[bytes, bytes | None]
@@ -35,12 +36,17 @@ async def pin(settings: Settings, head: str, version: int) -> None:
 
     The pin and the snapshot go to the topic together: from there ingest takes the snapshot to the log, and the learner
     leaves it alone. A newer one that the learner publishes this very moment is put right by its next look at the topic.
+    A version that workers refuse is not pinned: they would stay with what they have.
     """
     namespace, shelf = await _read(settings)
     found = head_of(shelf, head)
     if version not in found.kept:
         raise UserError(f"version {version} of {head} is not kept: those are {_listed(found)}")
     kept = found.kept[version]
+    if (refused := refusal(kept.snapshot, SPECS.get(head))) is not None:
+        others = ", ".join(map(str, sorted(accepted(found.kept, SPECS.get(head)))))
+        instead = f"they would take {others}" if others else "they would take none that is kept"
+        raise UserError(f"{refused}: workers refuse it (model_{refused.reason}), nothing was pinned; {instead}")
     records: list[Record] = [(pin_key(head), encode(Pin(FORMAT, version))), (served_key(head), kept.body)]
     await _write(settings, namespace, records)
 
@@ -54,12 +60,16 @@ async def unpin(settings: Settings, head: str) -> None:
 
 
 async def version_before(settings: Settings, head: str) -> int:
-    """The newest kept version before the served one that is better than the base rate. Raises UserError."""
+    """The newest kept version before the served one that is proven better than the base rate. Raises UserError."""
     found = head_of(await published(settings), head)
     served = found.served.snapshot.version if found.served else 0
-    before = last_better({v: kept.snapshot.quality for v, kept in found.kept.items() if v < served})
+    qualities = accepted(found.kept, SPECS.get(head))
+    before = last_better({version: quality for version, quality in qualities.items() if version < served})
     if not before:
-        raise UserError(f"{head} has no kept version before {served} that beats the base rate: it has {_listed(found)}")
+        raise UserError(
+            f"{head} has no kept version before {served} that beats the base rate over {PATIENCE:,} examples: it has "
+            f"{_listed(found)}; `pipeline models list` shows how well they do, `--to` takes one of them"
+        )
     return before
 
 

@@ -1,6 +1,7 @@
 """One head at work: when snapshots are cut, which are kept, which one is served, and what a restart finds."""
 
 from collections.abc import Iterable
+from math import nan
 from random import Random
 from typing import Any
 
@@ -20,7 +21,7 @@ from pipeline.scoring.example import Example
 from pipeline.scoring.snapshot import Quality, decode_snapshot
 from tests.learner.toys import BY_COUNT, HEADS, NOTHING, SPEC, examples
 
-GOOD, POOR = Quality(500, 0.3, 0.4), Quality(500, 0.5, 0.4)
+GOOD, POOR, LUCKY = Quality(1_000, 0.3, 0.4), Quality(1_000, 0.5, 0.4), Quality(999, 0.0015, 0.4)
 
 
 class Topic:
@@ -154,6 +155,40 @@ def test_after_a_thousand_examples_worse_than_the_base_rate_the_last_better_vers
     assert to_serve(judged(standing, 400, POOR, {**kept, 4: POOR}), 9, 0) == 2
     assert to_serve(judged(standing, 400, GOOD, kept), 9, 0) == 9
     assert to_serve(standing, 9, 3) == 3
+
+
+def test_a_version_that_was_better_over_too_few_examples_is_not_gone_back_to() -> None:
+    poor = Standing(PATIENCE)
+    assert judged(poor, 1, POOR, {1: GOOD, 2: LUCKY}).back == 1
+    assert judged(poor, 1, POOR, {2: LUCKY}).back == 0
+
+
+def test_what_was_gone_back_to_is_left_where_it_is_refused_or_was_lucky() -> None:
+    assert judged(Standing(PATIENCE, 9), 1, POOR, {9: LUCKY}).back == 0
+    assert judged(Standing(PATIENCE, 9), 1, POOR, {4: GOOD, 9: LUCKY}).back == 4
+    assert judged(Standing(PATIENCE, 9), 1, POOR, {4: GOOD}).back == 4
+    assert judged(Standing(PATIENCE, 4), 1, POOR, {4: GOOD, 5: GOOD}).back == 4
+
+
+def test_what_was_gone_back_to_is_left_where_the_newest_is_no_worse_than_the_base_rate() -> None:
+    assert judged(Standing(PATIENCE, 4), 1, Quality(1_000, 0.4, 0.4), {4: GOOD}) == Standing()
+
+
+def test_a_head_goes_back_to_no_version_that_workers_refuse() -> None:
+    topic = Topic()
+    desk = taught(topic, topic.desk(), examples(1_100, slope=0.09))
+    for example in unsteady(3_000):
+        desk.learn(example, 0.0)
+    topic.take(desk)
+    found = Shelf(topic.newest).head("toy")
+    broken = {
+        version: one._replace(snapshot=replace(one.snapshot, calibration=(nan, 0.0)))
+        for version, one in found.kept.items()
+    }
+    for kept, back in ((found.kept, 11), (broken, 0)):
+        again = Desk(HEADS["toy"], found._replace(kept=kept), Shelf(topic.newest).checkpoint("toy"), BY_COUNT)
+        again.cut_if_due(0.0, 0)
+        assert again.standing.back == back
 
 
 def test_where_no_version_was_ever_better_the_newest_stays_served() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,25 @@ from pipeline.learner.desk import Cadence
 from pipeline.learner.run import run_learner
 from pipeline.local.ports import free_port
 from pipeline.log.frames import FrameKind, decode_frame
+from pipeline.log.models import served_key, version_key
 from pipeline.log.rows import ModelRow
 from pipeline.scoring.example import Example
 from pipeline.scoring.scorer import Scorer
+from pipeline.scoring.snapshot import Quality, Snapshot, encode_snapshot
 from pipeline.verify.run import verify
-from tests.learner.toys import BY_COUNT, HEADS, SPEC, examples, feed, learning, served, shelf, uninterrupted, until
+from tests.learner.toys import (
+    BY_COUNT,
+    HEADS,
+    SPEC,
+    examples,
+    feed,
+    learning,
+    served,
+    shelf,
+    tell,
+    uninterrupted,
+    until,
+)
 
 SettingsOf = Callable[..., Settings]
 ROOT = Path(__file__).parents[2]
@@ -215,14 +230,50 @@ def test_a_topic_that_is_missing_is_named_with_the_command_that_makes_it(setting
     asyncio.run(play())
 
 
-def test_an_operator_pins_goes_back_and_lets_go(settings: Settings) -> None:
-    def told(*arguments: str) -> str:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))}
-        environment |= {"KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers}
-        command = [sys.executable, "-m", "pipeline", "--namespace", settings.namespace.name, "models", *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        return done.stdout if done.returncode == 0 else f"{done.returncode} {done.stderr}"
+def models(settings: Settings, *arguments: str, of: str = "tests.learner.toy_models") -> str:
+    """What `pipeline models` says; with its exit code where it fails."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))}
+    environment |= {"KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers}
+    command = [sys.executable, "-m", of, "--namespace", settings.namespace.name, "models", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else f"{done.returncode} {done.stderr}"
 
+
+def test_what_workers_refuse_is_neither_pinned_nor_called_served(settings: Settings) -> None:
+    desk = uninterrupted(examples(200))
+    good, bad = desk._kept[2].snapshot, replace(desk._kept[1].snapshot, quality=Quality(100, 0.5, 0.4))
+    told = partial(models, settings)
+
+    async def put(key: bytes, snapshot: Snapshot) -> None:
+        await tell(settings, key, encode_snapshot(snapshot))
+
+    async def play() -> None:
+        await put(version_key("toy", 1), bad)
+        await put(version_key("toy", 2), good)
+        await put(served_key("toy"), bad)
+        await put(served_key("intent"), good)  # of another head than its key
+
+    asyncio.run(play())
+    assert told("pin", "toy", "1") == (
+        "1 pipeline: toy 1 has a loss of 0.5000, the base rate 0.4000: workers refuse it (model_loss), "
+        "nothing was pinned; they would take 2\n"
+    )
+    assert asyncio.run(shelf(settings)).head("toy").pin == 0
+    rows = [line.split() for line in told("list").splitlines()[1:]]
+    assert [row[:2] for row in rows] == [["toy", "2"], ["toy", "1"]]
+    assert [" ".join(row[-2:]) for row in rows if "refused:" in row] == ["refused: loss"]
+    assert told("show", "toy").splitlines()[0].endswith("UTC, refused: loss")
+    assert told("show", "intent") == (
+        "1 pipeline: intent: what is served of it cannot be read; none are kept, `--version` shows one of them\n"
+    )
+    unheard_of = told("list", of="pipeline")
+    assert unheard_of.count("refused: unknown_head") == 2
+    assert "served" not in unheard_of
+    assert "beats the base rate over 1,000 examples" in told("rollback", "toy")
+
+
+def test_an_operator_pins_goes_back_and_lets_go(settings: Settings) -> None:
+    told = partial(models, settings)
     known = examples(1_000)
     assert told("list").splitlines()[-1].startswith("Nothing was learned in namespace")
     assert told("rollback", "toy").startswith("1 pipeline: there is no model of 'toy'")
