@@ -141,14 +141,11 @@ def mean(logit: float, calibration: tuple[float, float]) -> float:
 def expected(means: Sequence[float], horizon: int) -> float:
     """The purchase days to be expected within `horizon` milliseconds, of those within each of HORIZONS.
 
-    Evenly spread between two horizons; beyond the last, at its pace. A longer horizon has no fewer than a shorter one,
-    and none at a faster pace: its labels come last, at first only those of the customers who order most.
+    Evenly spread between two horizons; beyond the last, at its pace.
     """
     begin, below = 0, 0.0
     for end, mean in zip(HORIZONS, means, strict=True):
-        above = max(mean, below)
-        if begin:
-            above = min(above, below * end / begin)
+        above = max(mean, below)  # a longer horizon cannot have fewer
         if horizon <= end:
             return below + (above - below) * (horizon - begin) / (end - begin)
         begin, below = end, above
