@@ -5,9 +5,11 @@ Each interaction with another item than the person's last one is a query, the sa
 
 - repeats: the item that comes, among all but the last one;
 - novel: queries whose item is new to the person but known to the shop, among what is new to the person. It is the
-  headline where at least ENOUGH_KNOWN of the items that are new to their person are known to the shop;
+  headline where at least ENOUGH_KNOWN of the items that are new to their person are known to the shop, and FEWEST are;
 - category: the category that comes at a switch, beside the person's recent ones: the same path, of which the items are
   the categories. It is asked here alone.
+
+A log with fewer than FEWEST queries is too small, and a question with fewer is not judged.
 
 Intervals are 95 %, by bootstrap over persons, and paired where they are of a difference.
 """
@@ -27,6 +29,7 @@ from pipeline.backtest import next_item_baselines as baselines
 from pipeline.backtest.clicklog import Interaction, read_clicklog
 from pipeline.backtest.next_item_live import LivePath
 from pipeline.backtest.result import Gate, Result, at_most, surely_above
+from pipeline.config.errors import UserError
 from pipeline.learning.quality import interval
 
 SCORED = 0.6
@@ -34,6 +37,9 @@ MOST_QUERIES = 50_000
 ITEMS = 20
 CATEGORIES = 5
 ENOUGH_KNOWN = 0.25
+FEWEST = 100
+"""Queries below which nothing can be said."""
+
 MRR_MARGIN = 0.005
 MOST_MICROSECONDS = 1_000
 
@@ -85,7 +91,10 @@ class _Difference(NamedTuple):
 
 
 def run(path: Path) -> Result:
-    """Run the head and its baselines over a log of a shape of `clicklog`. Raises UserError where it cannot be read."""
+    """Run the head and its baselines over a log of a shape of `clicklog`.
+
+    Raises UserError where it cannot be read or is too small.
+    """
     began = perf_counter()
     log = read_clicklog(path)
     rows = log.interactions
@@ -97,6 +106,11 @@ def run(path: Path) -> Result:
         if asked[number]:
             _ask(state, row)
         _learn(state, row)
+    if (queries := len(state.scores["repeats"].at)) < FEWEST:
+        raise UserError(
+            f"{path} is too small: {queries} times somebody goes on to another item in the last 60 % of its lines, at "
+            f"least {FEWEST} are needed"
+        )
     metrics, anchors, gates = _judge(state)
     metrics["shape"] = log.shape
     return Result("next-item", len(rows), perf_counter() - began, log.skipped, metrics, anchors, gates)
@@ -158,16 +172,16 @@ def _judge(state: _Run) -> tuple[dict[str, Any], dict[str, Any], list[Gate]]:
     repeats, novel, category = (state.scores[name] for name in _PROTOCOLS)
     new = len(novel.at) + state.unknown
     known = len(novel.at) / new if new else 0.0
-    enough = known >= ENOUGH_KNOWN
+    enough = known >= ENOUGH_KNOWN and len(novel.at) >= FEWEST
     figures = {
         name: _figures(scores, CATEGORIES if name == "category" else ITEMS) for name, scores in state.scores.items()
     }
     headline = "novel" if enough else "repeats"
-    cpu = np.array(state.timing.query_cpu or [0]) / 1_000
-    wall = np.array(state.timing.query or [0.0]) * 1e6
+    cpu = np.array(state.timing.query_cpu) / 1_000
+    wall = np.array(state.timing.query) * 1e6
     metrics: dict[str, Any] = {
         "headline": headline,
-        **figures[headline].get(HEAD, {}),
+        **figures[headline][HEAD],
         **{name: {"queries": len(state.scores[name].at), **found.get(HEAD, {})} for name, found in figures.items()},
         "new_items_known": round(known, 4),
         "halves": {name: _halves(scores) for name, scores in state.scores.items()},
@@ -178,16 +192,13 @@ def _judge(state: _Run) -> tuple[dict[str, Any], dict[str, Any], list[Gate]]:
     }
     anchors = {name: {other: f for other, f in found.items() if other != HEAD} for name, found in figures.items()}
     gates = [*_repeat_gates(repeats), *(_novel_gates(novel) if enough else ()), *_category_gates(category)]
-    p99 = metrics["query_cpu_us_p99"]
-    if repeats.at:
-        gates.append(at_most("CPU of a query at p99, us", p99, MOST_MICROSECONDS))
+    gates.append(at_most("CPU of a query at p99, us", metrics["query_cpu_us_p99"], MOST_MICROSECONDS))
     return metrics, anchors, gates
 
 
 def _repeat_gates(scores: _Scores) -> Iterator[Gate]:
-    if scores.at:
-        yield _above("repeats: recall@20 above own items", _difference(scores, "own", _hits))
-        yield _above("repeats: MRR@20 within .005 of own items", _difference(scores, "own", _reciprocals), -MRR_MARGIN)
+    yield _above("repeats: recall@20 above own items", _difference(scores, "own", _hits))
+    yield _above("repeats: MRR@20 within .005 of own items", _difference(scores, "own", _reciprocals), -MRR_MARGIN)
 
 
 def _novel_gates(scores: _Scores) -> Iterator[Gate]:
@@ -197,7 +208,7 @@ def _novel_gates(scores: _Scores) -> Iterator[Gate]:
 
 
 def _category_gates(scores: _Scores) -> Iterator[Gate]:
-    if scores.at:
+    if len(scores.at) >= FEWEST:
         yield _above("category: recall@5 at a switch above the recent ones", _difference(scores, "recent", _hits))
 
 

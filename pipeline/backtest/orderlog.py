@@ -58,12 +58,12 @@ class Order(Struct, frozen=True, gc=False):
 class OrderLog(Struct, frozen=True):
     """A log: its orders by time, those of one moment in the order of the file.
 
-    `lines` is how many lines of data the file has, `skipped` how many of them were not used, by reason.
+    `rows` is how many rows of the file were used, `skipped` how many of its lines were not, by reason.
     """
 
     shape: str
     orders: tuple[Order, ...]
-    lines: int
+    rows: int
     skipped: dict[str, int]
 
 
@@ -96,6 +96,7 @@ def read_orderlog(path: Path) -> OrderLog:
     tally = Tally()
     found: list[Order] = []
     known: dict[tuple[str, str], int] = {}
+    used = 0
     for row in rows(path, tally):
         fields = row[0].split() if blanks and row else row
         if not fields:
@@ -109,13 +110,14 @@ def read_orderlog(path: Path) -> OrderLog:
             tally.refuse(str(error), tally.line)
             continue
         _add(found, known, line)
+        used += 1
         if tally.line > MAX_LINES:
             raise UserError(f"{path} has more than {MAX_LINES:,} lines: cut it by persons or by time")
     skipped = {reason: unused.lines for reason, unused in sorted(tally.unused.items())}
     if not found:
         raise UserError(f"{path} has no line that can be used: {', '.join(skipped) or 'it ends after its header'}")
     found.sort(key=attrgetter("at"))
-    return OrderLog(shape.name, tuple(found), tally.lines, skipped)
+    return OrderLog(shape.name, tuple(found), used, skipped)
 
 
 def _recognise(path: Path, names: list[str]) -> _Shape:

@@ -108,12 +108,15 @@ def run(path: Path) -> Result:
     scored = score(log, cut)
     bought = (scored.days > 0).astype(np.float64)
     if len(bought) < FEWEST or not 0 < bought.sum() < len(bought):
-        raise UserError(f"{path} has too few customers to rank: {len(bought)}, of whom {bought.sum():.0f} buy again")
+        raise UserError(
+            f"{path} is too small: {len(bought)} customers buy before its last {cut.horizon // DAY} days, "
+            f"{bought.sum():.0f} of them again in those: at least {FEWEST} are needed, some who do and some who do not"
+        )
     anchors = _anchors(scored, cut)
     metrics = _metrics(scored, bought, anchors, cut)
     gates = [_above(name, scored.orders, anchors[name], bought) for name in ("bgnbd", "formula")]
     told = {name: auc(scores, bought) for name, scores in anchors.items()}
-    return Result("reorder", len(bought), perf_counter() - began, log.skipped, metrics, told, gates)
+    return Result("reorder", log.rows, perf_counter() - began, log.skipped, metrics, told, gates)
 
 
 def cut_of(log: OrderLog) -> Cut:
@@ -171,7 +174,7 @@ def _metrics(scored: Scored, bought: Floats, anchors: dict[str, Floats], cut: Cu
     base = np.full_like(bought, bought.mean())
     money = scored.orders * scored.worth
     return {
-        "n": len(bought),
+        "customers": len(bought),
         "holdout_days": cut.horizon // DAY,
         "rate": float(bought.mean()),
         "auc": auc(scored.orders, bought),
@@ -209,7 +212,7 @@ def _metrics(scored: Scored, bought: Floats, anchors: dict[str, Floats], cut: Cu
 def _part(scored: Scored, bought: Floats, anchors: dict[str, Floats], chosen: np.ndarray[Any, Any]) -> dict[str, Any]:
     names = ("bgnbd", "formula", "recency")
     told = {name: auc(anchors[name][chosen], bought[chosen]) for name in names}
-    return {"n": int(chosen.sum()), "auc": auc(scored.orders[chosen], bought[chosen]), **told}
+    return {"customers": int(chosen.sum()), "auc": auc(scored.orders[chosen], bought[chosen]), **told}
 
 
 def _above(name: str, ours: Floats, anchor: Floats, bought: Floats) -> Gate:

@@ -57,7 +57,7 @@ class Told(Struct, frozen=True):
 
 
 def run(path: Path) -> Result:
-    """Run it over a log of orders. Raises UserError where the file cannot be used or is too short."""
+    """Run it over a log of orders. Raises UserError where the file cannot be used or is too small."""
     began = perf_counter()
     log = read_orderlog(path)
     stream = Stream()
@@ -69,7 +69,8 @@ def run(path: Path) -> Result:
     judged = known & (at >= at.min() + WARM_UP)
     if judged.sum() < FEWEST or not 0 < labels[judged].sum() < judged.sum():
         raise UserError(
-            f"{path} is too short: {judged.sum()} purchases, after the first 60 days, have 90 days after them"
+            f"{path} is too small: {judged.sum()} purchase days, after its first 60 days, have 90 days after them, "
+            f"{labels[judged].sum():.0f} of them with another in those: at least {FEWEST} are needed, of both kinds"
         )
     _, people = np.unique([one.person for one in asked], return_inverse=True)
     chances = np.array([one.told for one in asked])
@@ -99,7 +100,7 @@ def run(path: Path) -> Result:
         "repeats_auc": auc(np.array([float(one.facts.days) for one in asked])[judged], ours.labels),
     }
     gates = [_below(ours, plain), *_gates(log, metrics)]
-    return Result("reorder-delayed", len(ours.labels), perf_counter() - began, log.skipped, metrics, anchors, gates)
+    return Result("reorder-delayed", log.rows, perf_counter() - began, log.skipped, metrics, anchors, gates)
 
 
 def ask(log: OrderLog, stream: Stream) -> list[Asked]:
@@ -161,7 +162,7 @@ def _row(facts: Facts) -> dict[str, float]:
 def _figures(told: Told) -> dict[str, Any]:
     rate = float(told.labels.mean())
     return {
-        "n": len(told.labels),
+        "predictions": len(told.labels),
         "rate": rate,
         "mean_prediction": float(told.chances.mean()),
         "auc": auc(told.chances, told.labels),

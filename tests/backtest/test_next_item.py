@@ -9,6 +9,7 @@ from pipeline.backtest import next_item
 from pipeline.backtest.next_item import run
 from pipeline.backtest.result import Gate, Result, to_json
 from pipeline.config.durations import DAY, MINUTE
+from pipeline.config.errors import UserError
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -32,6 +33,12 @@ def pairs(persons: int) -> list[tuple[int, str, str, str]]:
     return rows
 
 
+def reloads_and_switches() -> list[tuple[int, str, str, str]]:
+    """One person looks at one lamp 150 times, then as often at a lamp and a tent by turns."""
+    rows = [(n * MINUTE, "p", "lamp", "light") for n in range(150)]
+    return rows + [(n * MINUTE, "p", ("lamp", "tent")[n % 2], "light") for n in range(150, 300)]
+
+
 def gates_of(result: Result) -> dict[str, Gate]:
     return {gate.name: gate for gate in result.gates}
 
@@ -51,13 +58,22 @@ def test_what_belongs_together_is_found_where_the_popular_is_not(tmp_path):
 
 
 def test_a_reload_is_no_query_and_the_item_of_now_no_answer(tmp_path):
-    rows = [(n * MINUTE, "p", "lamp", "light") for n in range(50)]
-    rows += [(n * MINUTE, "p", ("lamp", "tent")[n % 2], "light") for n in range(50, 100)]
+    result = run(written(tmp_path, reloads_and_switches()))
+    assert result.metrics["repeats"]["queries"] == 149, "of the last 180 lines"
+    assert result.metrics["repeats"]["mrr_at_20"] == pytest.approx(148 / 149, abs=1e-3), "the first tent is new to all"
+
+
+def test_a_few_queries_of_new_items_make_no_headline_and_no_gate(tmp_path):
+    late = 300 * MINUTE
+    rows = reloads_and_switches()
+    rows += [(late + n * MINUTE, f"q{n // 2}", ("lamp", "tent")[n % 2], "light") for n in range(10)]
     result = run(written(tmp_path, rows))
-    assert result.metrics["repeats"]["queries"] == 49, (
-        "of the last 60 lines: the first switch to the tent is new to all"
+    assert (result.metrics["novel"]["queries"], result.metrics["new_items_known"]) == (
+        5,
+        pytest.approx(5 / 6, abs=1e-4),
     )
-    assert result.metrics["repeats"]["mrr_at_20"] == pytest.approx(48 / 49, abs=1e-3)
+    assert result.metrics["headline"] == "repeats"
+    assert not [gate for gate in result.gates if gate.name.startswith(("novel", "category"))]
 
 
 def test_a_log_whose_items_nobody_saw_before_is_judged_by_what_people_come_back_to(tmp_path):
@@ -69,10 +85,10 @@ def test_a_log_whose_items_nobody_saw_before_is_judged_by_what_people_come_back_
 
 
 def test_the_result_is_json_and_the_same_at_each_run_but_for_its_times(tmp_path):
-    path = written(tmp_path, pairs(100))
+    path = written(tmp_path, pairs(200))
     told = [json.loads(to_json(run(path))) for _ in range(2)]
     for result in told:
-        assert result["rows"] == 200
+        assert result["rows"] == 400
         del result["seconds"]
         for timed in [name for name in result if "_us_" in name]:
             del result[timed]
@@ -81,15 +97,17 @@ def test_the_result_is_json_and_the_same_at_each_run_but_for_its_times(tmp_path)
 
 
 def test_of_a_long_log_some_queries_are_drawn(tmp_path, monkeypatch):
-    monkeypatch.setattr(next_item, "MOST_QUERIES", 60)
-    result = run(written(tmp_path, pairs(250)))
-    assert 15 <= result.metrics["repeats"]["queries"] <= 45, "half of the lines are queries"
+    monkeypatch.setattr(next_item, "MOST_QUERIES", 300)
+    result = run(written(tmp_path, pairs(600)))
+    assert 110 <= result.metrics["repeats"]["queries"] <= 190, "half of the lines are queries"
 
 
-def test_a_log_of_one_line_has_no_query_and_says_so(tmp_path):
-    result = run(written(tmp_path, [(0, "p", "lamp", "light")]))
-    assert result.metrics["repeats"] == {"queries": 0}
-    assert [gate.name for gate in result.gates] == []
+@pytest.mark.parametrize(("persons", "queries"), [(0, 0), (160, 97)])
+def test_a_log_with_too_few_queries_is_refused_with_what_is_needed(tmp_path, persons, queries):
+    rows = [(0, "p", "lamp", "light"), *pairs(persons)]
+    words = f"is too small: {queries} times somebody goes on to another item .* at least 100 are needed"
+    with pytest.raises(UserError, match=words):
+        run(written(tmp_path, rows))
 
 
 def of_public(name: str) -> Result:

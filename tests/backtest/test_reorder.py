@@ -1,6 +1,7 @@
 """Reorder backtests: logs of orders are read as they are, and a prediction knows nothing of what comes after it."""
 
 import gzip
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 from pipeline.backtest import bgnbd, reorder, reorder_delayed
 from pipeline.backtest.orderlog import Order, OrderLog, read_orderlog
-from pipeline.backtest.reorder import Cut, cut_of
+from pipeline.backtest.reorder import FEWEST, Cut, cut_of
 from pipeline.backtest.reorder_stream import Stream
+from pipeline.backtest.result import Result
 from pipeline.config.errors import UserError
 from pipeline.scoring.hazard import DAY
 
@@ -113,11 +115,32 @@ def test_a_log_without_orders_is_refused(tmp_path: Path) -> None:
         read_orderlog(file_of(tmp_path, "occurred_at,person,order,value\n"))
 
 
-@pytest.mark.parametrize("run", [reorder.run, reorder_delayed.run])
-def test_a_log_that_is_too_small_is_refused(tmp_path: Path, run: object) -> None:
-    assert callable(run)
-    with pytest.raises(UserError, match=r"is too short|too few"):
+@pytest.mark.parametrize(("run", "needed"), [(reorder.run, 100), (reorder_delayed.run, 200)])
+def test_a_log_that_is_too_small_is_refused_with_what_is_needed(
+    tmp_path: Path, run: Callable[[Path], Result], needed: int
+) -> None:
+    with pytest.raises(UserError, match=f"is too small: .*: at least {needed} are needed"):
         run(file_of(tmp_path, "occurred_at,person,order,value\n2024-03-01,p,b,1\n2024-05-01,q,c,1\n"))
+
+
+def test_many_customers_none_of_whom_comes_back_are_refused_with_what_is_needed(tmp_path: Path) -> None:
+    lines = [f"2024-{month:02}-01,p{month}-{number},{number},1" for month in range(1, 11) for number in range(30)]
+    with pytest.raises(
+        UserError, match=r"150 customers .* 0 of them again in those: .* some who do and some who do not"
+    ):
+        reorder.run(file_of(tmp_path, "\n".join(["occurred_at,person,order,value", *lines])))
+
+
+def test_rows_are_the_lines_that_could_be_used_beside_what_was_predicted(tmp_path: Path) -> None:
+    path = written(tmp_path, shop())
+    path.write_text(path.read_text() + f"\n\n{START},c0,0,1\nsoon,c0,x,1\n")
+    ranked, delayed = reorder.run(path), reorder_delayed.run(path)
+    used = len(shop().orders) + 1  # a blank line is no row, and that one cannot be read
+    assert ranked.rows == delayed.rows == used
+    assert ranked.skipped == delayed.skipped == {"occurred_at is not a time": 1}
+    parts = ranked.metrics["one_time_buyers"]["customers"], ranked.metrics["repeaters"]["customers"]
+    assert FEWEST < ranked.metrics["customers"] == sum(parts) <= 300
+    assert reorder_delayed.FEWEST < delayed.metrics["predictions"] < used
 
 
 @pytest.mark.parametrize(("weeks", "held"), [(78, 39), (53, 13), (104, 52), (200, 91), (30, 15), (26, 13)])
