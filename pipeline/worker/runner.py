@@ -6,7 +6,7 @@ A restored runner owns its partition's memory. Whatever goes wrong in a transact
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,6 +51,9 @@ takes long: after each seek that brought nothing, the next one waits twice as lo
 
 FAULTS = (RejectReason.FOLD_ERROR.value, RejectReason.TIMER_ERROR.value)
 
+REFUSED = "model_"
+"""Begins the reasons for which a snapshot is not scored with."""
+
 
 class LogReader(Protocol):
     """What a runner needs of Faust's consumer."""
@@ -90,6 +93,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._seeker: asyncio.Task[None] | None = None
         self._missed = False
+        self._refusals: set[str] = set()
         self.ready = False
         self.next_offset = 0
         """The offset of the log that the queue waits for."""
@@ -209,9 +213,7 @@ class Runner:
                 store.write(batch.rows, checkpoint)
                 self.position, written = engine.position.offset, time.monotonic()
                 self._metrics.position(self._partition, self.position, store.size())
-                for (_, reason), number in batch.discarded.items():
-                    if reason in FAULTS:
-                        logger.error("partition %d: %d times %s, a fault of ours", self._partition, number, reason)
+                tell(self._partition, batch.discarded, self._refusals)
                 await asyncio.sleep(PACE)
             elif not frames:
                 written = time.monotonic()
@@ -282,3 +284,21 @@ async def _stop(producer: Any) -> None:
             await producer.stop()
     except Exception as error:  # noqa: BLE001  # a fenced producer may fail to say goodbye
         logger.debug("producer did not stop: %s", type(error).__name__)
+
+
+def tell(partition: int, discarded: Mapping[tuple[int, str], int], refusals: set[str]) -> None:
+    """Log our faults each time, and a reason to refuse a snapshot the first time: it goes into `refusals`.
+
+    A head that does badly is refused with each snapshot, several a second at worst.
+    """
+    for (_, reason), number in discarded.items():
+        if reason in FAULTS:
+            logger.error("partition %d: %d times %s, a fault of ours", partition, number, reason)
+        elif reason.startswith(REFUSED) and reason not in refusals:
+            refusals.add(reason)
+            logger.warning(
+                "partition %d: a snapshot is refused (%s), the last good one stays: `pipeline models list` says of "
+                "which head. Further ones are counted in pipeline_events_discarded_total",
+                partition,
+                reason,
+            )
