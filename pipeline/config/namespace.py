@@ -97,10 +97,15 @@ class Namespace(msgspec.Struct, frozen=True):
         return tuple(i for i, s in enumerate(self.sources) if s.topic in CLOCKED_SOURCES)
 
 
-def new_namespace(name: str, mode: Mode, partitions: int) -> Namespace:
-    """Lay out a namespace. Raises ConfigError for a bad name or partition count."""
+def require_name(name: str) -> None:
+    """Raise ConfigError where a namespace cannot have this name."""
     if not _NAME.match(name):
         raise ConfigError("namespace.name", f"{name!r} is not a namespace: use 1 to 32 of a-z, 0-9 and '-'")
+
+
+def new_namespace(name: str, mode: Mode, partitions: int) -> Namespace:
+    """Lay out a namespace. Raises ConfigError for a bad name or partition count."""
+    require_name(name)
     if not 1 <= partitions <= 1024:
         raise ConfigError("topics.partitions", f"{partitions} is not between 1 and 1024")
     return with_all_sources(Namespace(name, mode, partitions, ()))

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from pipeline.config.durations import Millis, parse_duration
 from pipeline.config.errors import ConfigError
+from pipeline.config.namespace import require_name
 
 T = TypeVar("T")
 
@@ -34,6 +35,10 @@ class NamespaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Which namespace the process works in."""
 
     name: Annotated[str, Meta(description="Topic prefix: 1 to 32 of a-z, 0-9 and '-'.")] = "live"
+
+    def __post_init__(self) -> None:
+        """Refuse a bad name here, whether file, environment or option gave it: before anything goes by it."""
+        require_name(self.name)
 
 
 class TopicSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -69,8 +69,13 @@ def test_a_value_of_the_wrong_type_is_one_line_that_names_its_key(tmp_path: Path
     assert_one_line(run("--config", str(file), "config", "check"), "topics.partitions: ")
 
 
-def test_a_bad_namespace_name_is_one_line() -> None:
-    assert_one_line(run("config", "check", "--namespace", "Nope!"), "namespace.name: 'Nope!' is not a namespace")
+def test_a_bad_namespace_name_is_one_line_before_anything_is_looked_for(tmp_path: Path) -> None:
+    said, nowhere = "namespace.name: 'Nope!' is not a namespace", "127.0.0.1:1"
+    file = tmp_path / "shop.toml"
+    file.write_text('[namespace]\nname = "Nope!"\n')
+    assert_one_line(run("status", "--namespace", "Nope!", KAFKA_BOOTSTRAP_SERVERS=nowhere), said)
+    assert_one_line(run("topics", "check", PIPELINE_NAMESPACE_NAME="Nope!", KAFKA_BOOTSTRAP_SERVERS=nowhere), said)
+    assert_one_line(run("policy", "show", "--config", str(file), KAFKA_BOOTSTRAP_SERVERS=nowhere), said)
 
 
 def test_a_policy_that_is_wrong_fails_the_check_of_the_settings(tmp_path: Path) -> None:
