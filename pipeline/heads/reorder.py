@@ -58,6 +58,7 @@ SPEC: Final = Spec(
     ),
     crosses=(("bin", "days"), ("lateness", "days")),
     priors=(Prior("gap", "gap", 60.0),),
+    least=1_000,
 )
 
 

@@ -327,7 +327,7 @@ def test_a_snapshot_says_what_the_learner_would() -> None:
         for label in followed([day(0), day(gap), day(2 * gap, 5_000)]).bins:
             learner.learn(example_of(label, "reorder", "shop", SPEC.hash))
     snapshot = learner.snapshot(1)
-    scorer = Scorer(SPEC, msgspec.structs.replace(snapshot, quality=type(snapshot.quality)()))
+    scorer = Scorer(SPEC, msgspec.structs.replace(snapshot, trained=SPEC.least, quality=type(snapshot.quality)()))
     facts = bought(bought(Memory(), day(0)), day(12)).facts
     for place in range(BINS):
         row = reorder.inputs(facts, place)
