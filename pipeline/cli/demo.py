@@ -89,7 +89,7 @@ def _stream(out: Console, settings: Settings, shops: "Shops") -> "Tally":
 
 
 def _tell_stories(out: Console, settings: Settings, shops: "Shops", tally: "Tally") -> None:
-    """Tell the story of somebody of each shop, and show the last one's profile as Redis has it."""
+    """Tell the stories, say which did not occur, and show the last one's profile as Redis has it."""
     from pipeline.cli.why import print_story
     from pipeline.demo.glimpse import profile_in_redis
     from pipeline.explain.excerpt import excerpt
@@ -97,14 +97,16 @@ def _tell_stories(out: Console, settings: Settings, shops: "Shops", tally: "Tall
     from pipeline.log.persons import ids_of, site_of
 
     person = None
-    for title, site, kinds in shops.stories:
-        found = tally.story(site, kinds)
+    for title, find, lacking in shops.stories:
+        found = find(tally)
         if found is None:
+            out.print(f"\n{lacking(tally)}")
             continue
-        person = found
+        person = found.person
         customer, visitor = ids_of(person)
         words = f"{site_of(person)} {customer}" if customer is not None else f"{site_of(person)} {visitor} --anonymous"
-        out.print(f"\n{title} (pipeline why {words}):\n")
+        heading = title if found.wanted else f"{lacking(tally)} The nearest to it"
+        out.print(f"\n{heading} (pipeline why {words}):\n")
         story = asyncio.run(tell(settings, person))
         print_story(story, excerpt(story.entries))
     if person is not None:

@@ -7,9 +7,20 @@ from rich.text import Text
 from pipeline.demo.tally import Tally
 from pipeline.engine.outputs import rfc3339
 from pipeline.explain.reasons import KINDS, reason_in_words
-from pipeline.triggers.contract import Kind, Outcome
+from pipeline.triggers.contract import Kind, Outcome, Timing
 
 _KINDS, _OUTCOMES = list(Kind), list(Outcome)
+
+
+def timings(tally: Tally) -> Text:
+    """How many carts and win-backs each of the two has timed, and how many pages were chosen with a score."""
+    times = tally.timings
+    by_kind = [
+        f"{words} {times[kind, Timing.LEARNED]:,} by the model, {times[kind, Timing.RULES]:,} by the rules"
+        for kind, words in ((Kind.CART_ABANDONED, "cart reminders timed:"), (Kind.WIN_BACK, "win-backs timed:"))
+    ]
+    scored = f"personalizations with a score of the intent: {tally.scored[Kind.PERSONALIZATION]:,}"
+    return Text("\n".join([*by_kind, scored]))
 
 
 def screen(tally: Tally, expected: int, seconds: float) -> RenderableType:
@@ -32,4 +43,4 @@ def screen(tally: Tally, expected: int, seconds: float) -> RenderableType:
     ):
         style = "green" if outcome is Outcome.EMITTED else None
         table.add_row(KINDS[kind], outcome.value, reason_in_words(kind, reason), f"{number:,}", style=style)
-    return Group(head, Text(), table)
+    return Group(head, Text(), table, Text(), timings(tally))

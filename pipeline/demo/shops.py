@@ -1,10 +1,10 @@
 """The shops of the demonstration: what they are, and of whom a story is told."""
 
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.demo.stories import StoryOf, by_due_date, by_hazard, by_intent
 from pipeline.replay import complete_journey
 from pipeline.replay.complete_journey import HOUSEHOLDS, read_complete_journey
 from pipeline.replay.datasets import CONSENT_SHARE, read_dataset
@@ -13,20 +13,11 @@ from pipeline.replay.rows import CURRENCY as LOG_CURRENCY
 from pipeline.replay.truth import write_truth
 from pipeline.simulator.catalogue import CURRENCY
 from pipeline.simulator.parameters import SimulatedShop
-from pipeline.triggers.contract import Kind
 
 SESSIONS = 12_000
 
 _NO_CONSENTS = f"It knows no consents: {CONSENT_SHARE:.0%} of its customers get a synthetic one to email"
 _ONSITE = f"{_NO_CONSENTS}, and {CONSENT_SHARE:.0%}, drawn anew, one to personalization on site."
-
-
-class StoryOf(NamedTuple):
-    """Somebody of a site who got triggers of these kinds."""
-
-    title: str
-    site: str
-    kinds: Collection[Kind]
 
 
 class Shops(NamedTuple):
@@ -47,10 +38,7 @@ def two_shops(truth: Path) -> Shops:
     return Shops(
         merged(year, week),
         {week.name: CURRENCY, year.name: complete_journey.CURRENCY},
-        (
-            StoryOf("A customer of the real shop", year.name, {Kind.WIN_BACK}),
-            StoryOf("A customer of the simulated shop", week.name, {Kind.CART_ABANDONED, Kind.PERSONALIZATION}),
-        ),
+        (by_due_date(year.name), by_intent(week.name), by_hazard(week.name)),
         (
             "Two shops at once, moved to one epoch:",
             f"- {week.name}: a simulated shop, {week.span.events:,} events of about a week, {SESSIONS:,} visits.",
@@ -69,7 +57,7 @@ def one_log(file: Path) -> Shops:
     return Shops(
         log,
         {log.name: LOG_CURRENCY},
-        (StoryOf("A customer", log.name, set(Kind)),),
+        (by_due_date(log.name), by_intent(log.name), by_hazard(log.name)),
         (
             f"A real log of the shape {log.name}: {log.span.events:,} events.",
             _ONSITE,

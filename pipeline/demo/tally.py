@@ -1,20 +1,34 @@
 """What the demonstration counts while it runs, and the people whose stories are worth telling. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from typing import NamedTuple
 
 import msgspec
 
 from pipeline.log.frames import FrameKind, decode_frame
 from pipeline.log.persons import anonymous_key, customer_key, site_of
-from pipeline.triggers.contract import Decision, Kind, Outcome, Reason
+from pipeline.triggers.contract import Decision, Kind, Outcome, Reason, Timing, Trigger
 
 _decision = msgspec.json.Decoder(Decision)
+_trigger = msgspec.json.Decoder(Trigger)
 
 Told = tuple[Kind, Outcome, Reason]
 
 ENOUGH = 5
 """Different decisions that make a story; with more it is only longer."""
+LOOKS = 3
+"""Scores of one person from which it is said that they moved."""
+MOVED = 4
+"""Times the lowest chance that the highest has to be; a chance that moves further is no better story."""
+LEAST_CHANCE = 0.001
+"""What lies below counts as this: twice of almost nothing is no move."""
+
+
+class Found(NamedTuple):
+    """The key of a person; `wanted` says whether the story holds what it is told for, or is only the nearest to it."""
+
+    person: str
+    wanted: bool
 
 
 def _person(decision: Decision) -> str | None:
@@ -32,7 +46,11 @@ class Tally:
         self.outcomes: Counter[Told] = Counter()
         self._stories: dict[str, set[Told]] = defaultdict(set)
         self._lengths: Counter[str] = Counter()
-        self._scored: dict[str, Counter[str]] = defaultdict(Counter)
+        self.timings: Counter[tuple[Kind, Timing]] = Counter()
+        self.scored: Counter[Kind] = Counter()
+        """Decisions with a score of a model."""
+        self._learned: dict[Kind, set[str]] = defaultdict(set)
+        self._intents: dict[str, list[float]] = defaultdict(list)
 
     def frame(self, partition: int, data: bytes) -> None:
         """Count a record of the log. Products stand in every partition and count once."""
@@ -50,31 +68,58 @@ class Tally:
         decision = _decision.decode(data)
         told = decision.kind, decision.outcome, decision.reason
         self.outcomes[told] += 1
+        self.scored[decision.kind] += bool(decision.scores)
         person = _person(decision)
         if person is not None:
             self._stories[person].add(told)
-            self._scored[person].update(score.head for score in decision.scores)
+            self._intents[person] += [score.probability for score in decision.scores if score.head == "intent"]
 
-    def story(self, site: str, kinds: Collection[Kind]) -> str | None:
-        """Key of the person of a site whose story of these kinds is worth telling, None for nobody.
+    def trigger(self, data: bytes) -> None:
+        """Count a record of a topic of triggers by what set its time; a cancellation has none."""
+        trigger = _trigger.decode(data).data
+        if trigger.timing is None:
+            return
+        self.timings[trigger.kind, trigger.timing] += 1
+        if trigger.timing is Timing.LEARNED and trigger.customer_id is not None:
+            self._learned[trigger.kind].add(customer_key(trigger.site_id, trigger.customer_id))
 
-        First who got a trigger of the most kinds, then of whom the most heads said something at least twice, so that a
-        score is seen to move; then whose trigger was cancelled, by an order before all, then who has the most different
-        decisions; of several such people the one with the fewest events.
+    def moved(self, site: str) -> Found | None:
+        """Whose pages changed while the intent to buy moved, by as much as can be, in the fewest events."""
+
+        def rank(person: str) -> tuple[int, int, str]:
+            chances = self._intents.get(person, [0.0])
+            times = int(max(chances) / max(min(chances), LEAST_CHANCE)) if len(chances) >= LOOKS else 0
+            return -min(times, MOVED), self._lengths[person], person
+
+        best = min(self._emitted(site, Kind.PERSONALIZATION), key=rank, default=None)
+        return None if best is None else Found(best, wanted=rank(best)[0] <= -2)
+
+    def timed(self, site: str, kind: Kind) -> Found | None:
+        """Who got a trigger of this kind: first whose was timed by a model, then whose was cancelled.
+
+        By an order before all; then who has the most different decisions; of several the one with
+        the fewest events.
         """
 
-        def rank(person: str) -> tuple[int, int, int, bool, int, int, str]:
-            told = [entry for entry in self._stories[person] if entry[0] in kinds]
-            emitted = {kind for kind, outcome, _ in told if outcome is Outcome.EMITTED}
+        def rank(person: str) -> tuple[bool, bool, bool, int, int, str]:
+            told = [entry for entry in self._stories[person] if entry[0] is kind]
             cancelled = [reason for _, outcome, reason in told if outcome is Outcome.CANCELLED]
             return (
-                -len(emitted),
-                -sum(times > 1 for times in self._scored[person].values()),
-                -bool(cancelled),
+                person not in self._learned[kind],
                 Reason.ORDERED not in cancelled,
+                not cancelled,
                 -min(len(told), ENOUGH),
                 self._lengths[person],
                 person,
             )
 
-        return min((person for person in self._stories if site_of(person) == site), key=rank, default=None)
+        best = min(self._emitted(site, kind), key=rank, default=None)
+        return None if best is None else Found(best, wanted=best in self._learned[kind])
+
+    def _emitted(self, site: str, kind: Kind) -> list[str]:
+        """The people of a site who got a trigger of this kind."""
+        return [
+            person
+            for person, told in self._stories.items()
+            if site_of(person) == site and any(one is kind and what is Outcome.EMITTED for one, what, _ in told)
+        ]

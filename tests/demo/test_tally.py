@@ -1,17 +1,42 @@
-"""Whose story the demonstration tells: the one with the most to tell, in the fewest events."""
+"""Whose story the demonstration tells: the one that shows what it is told for, in the fewest events."""
 
-from pipeline.demo.tally import Tally
+from pipeline.demo.stories import by_due_date, by_hazard, by_intent
+from pipeline.demo.tally import Found, Tally
 from pipeline.log.frames import FrameKind, encode_rows
 from pipeline.log.rows import IdentifyRow, Row
-from pipeline.triggers.contract import Decision, Kind, Outcome, Reason, encode
+from pipeline.triggers.contract import (
+    Decision,
+    Kind,
+    Outcome,
+    Reason,
+    Score,
+    Timing,
+    Trigger,
+    TriggerData,
+    encode,
+)
 
 CART, BACK, PAGE = Kind.CART_ABANDONED, Kind.WIN_BACK, Kind.PERSONALIZATION
 EMITTED, CANCELLED = Outcome.EMITTED, Outcome.CANCELLED
 
 
-def decision(who: str, kind: Kind, outcome: Outcome, reason: Reason, site: str = "s") -> bytes:
-    person = {"anonymous_id": who} if who.startswith("visitor") else {"customer_id": who}
-    return encode(Decision("d", "t", kind, "e", 1, outcome, reason, site, "replay", "", 0, 1, "p", "2", **person))
+def ids(who: str) -> dict[str, str]:
+    return {"anonymous_id": who} if who.startswith("visitor") else {"customer_id": who}
+
+
+def decision(
+    who: str, kind: Kind, outcome: Outcome, reason: Reason, site: str = "s", intent: float | None = None
+) -> bytes:
+    scores = () if intent is None else (Score("intent", 1, 0.0, intent),)
+    made = Decision(
+        "d", "t", kind, "e", 1, outcome, reason, site, "replay", "", 0, 1, "p", "2", **ids(who), scores=scores
+    )
+    return encode(made)
+
+
+def trigger(who: str, kind: Kind, timing: Timing | None) -> bytes:
+    data = TriggerData("t", kind, "e", 1, Reason.SILENT, "s", "replay", "", "", "p", "2", **ids(who), timing=timing)
+    return encode(Trigger("1.0", "t", "pipeline", "x", "", "", "application/json", data))
 
 
 def tally_of(*decisions: bytes) -> Tally:
@@ -21,15 +46,8 @@ def tally_of(*decisions: bytes) -> Tally:
     return tally
 
 
-def test_more_kinds_come_before_all() -> None:
-    tally = tally_of(
-        decision("one", CART, EMITTED, Reason.SILENT),
-        decision("one", CART, CANCELLED, Reason.ORDERED),
-        decision("two", CART, EMITTED, Reason.SILENT),
-        decision("two", PAGE, EMITTED, Reason.CHANGED),
-    )
-    assert tally.story("s", {CART, PAGE}) == "s|c|two"
-    assert tally.story("s", {CART}) == "s|c|one"
+def pages(who: str, *chances: float | None) -> list[bytes]:
+    return [decision(who, PAGE, EMITTED, Reason.CHANGED, intent=chance) for chance in chances]
 
 
 def test_an_order_that_cancels_is_a_better_story_than_an_emptied_cart() -> None:
@@ -39,7 +57,39 @@ def test_an_order_that_cancels_is_a_better_story_than_an_emptied_cart() -> None:
         decision("ordered", CART, EMITTED, Reason.SILENT),
         decision("ordered", CART, CANCELLED, Reason.ORDERED),
     )
-    assert tally.story("s", {CART}) == "s|c|ordered"
+    assert tally.timed("s", CART) == Found("s|c|ordered", wanted=False)
+
+
+def test_what_a_model_has_timed_is_the_best_story() -> None:
+    tally = tally_of(
+        decision("ordered", CART, EMITTED, Reason.SILENT),
+        decision("ordered", CART, CANCELLED, Reason.ORDERED),
+        decision("learned", CART, EMITTED, Reason.SILENT),
+        decision("ordered", BACK, EMITTED, Reason.CADENCE),
+    )
+    for data in (
+        trigger("ordered", CART, Timing.RULES),
+        trigger("ordered", CART, None),
+        trigger("learned", CART, Timing.LEARNED),
+        trigger("ordered", BACK, Timing.RULES),
+    ):
+        tally.trigger(data)
+    assert tally.timed("s", CART) == Found("s|c|learned", wanted=True)
+    assert tally.timed("s", BACK) == Found("s|c|ordered", wanted=False)
+    assert (tally.timings[CART, Timing.LEARNED], tally.timings[CART, Timing.RULES]) == (1, 1)
+
+
+def test_a_visitor_is_chosen_whose_intent_moves_most() -> None:
+    tally = tally_of(
+        *pages("visitor-a", 0.02, 0.021, 0.025),
+        *pages("visitor-b", 0.01, 0.02, 0.04),
+        *pages("visitor-c", 0.0001, 0.0002, 0.0001),  # twice of almost nothing
+        *pages("visitor-d", None, 0.01, 0.5),  # two scores are no move
+        *pages("visitor-e", None),
+    )
+    assert tally.moved("s") == Found("s|a|visitor-b", wanted=True)
+    assert tally.scored[PAGE] == 11
+    assert tally_of(*pages("visitor-a", 0.02, 0.021, 0.025)).moved("s") == Found("s|a|visitor-a", wanted=False)
 
 
 def test_of_equal_stories_the_shortest() -> None:
@@ -50,15 +100,24 @@ def test_of_equal_stories_the_shortest() -> None:
     for data in encode_rows(FrameKind.EVENTS, "replay", rows):
         tally.frame(0, data)
     assert tally.events == 3
-    assert tally.story("s", {BACK}) == "s|c|short"
+    assert tally.timed("s", BACK) == Found("s|c|short", wanted=False)
 
 
-def test_visitors_have_stories_and_each_site_has_its_own() -> None:
+def test_each_site_has_its_own_stories_and_who_got_nothing_has_none() -> None:
     tally = tally_of(
-        decision("visitor-1", PAGE, EMITTED, Reason.CHANGED),
+        *pages("visitor-1", None),
         decision("c", BACK, EMITTED, Reason.CADENCE, "other"),
+        decision("refused", CART, Outcome.SUPPRESSED, Reason.NO_PERMISSION),
     )
-    assert tally.story("s", set(Kind)) == "s|a|visitor-1"
-    assert tally.story("other", set(Kind)) == "other|c|c"
-    assert tally.story("third", set(Kind)) is None
+    assert tally.moved("s") == Found("s|a|visitor-1", wanted=False)
+    assert tally.timed("other", BACK) == Found("other|c|c", wanted=False)
+    assert (tally.moved("other"), tally.timed("s", CART), tally.timed("third", BACK)) == (None, None, None)
     assert tally.outcomes[PAGE, EMITTED, Reason.CHANGED] == 1
+
+
+def test_what_a_story_lacks_is_said_in_numbers() -> None:
+    tally = tally_of(*pages("visitor-1", None, 0.5))
+    tally.trigger(trigger("c", CART, Timing.RULES))
+    assert "of 2 changed pages, 1 were chosen with a score" in by_intent("s").lacking(tally)
+    assert "1 were timed by the rules. They hold until the model has learned of 2,000" in by_hazard("s").lacking(tally)
+    assert "0 were timed by the rules" in by_due_date("s").lacking(tally)
