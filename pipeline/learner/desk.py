@@ -9,6 +9,7 @@ from pipeline.learner.kinds import AnySpec, learn, new_learner, resumed, stored
 from pipeline.learner.records import FORMAT, Checkpoint, parts
 from pipeline.learner.served import Served, ServedQuality
 from pipeline.learner.shelf import HeadShelf, Kept, accepted
+from pipeline.learner.spacing import spaced
 from pipeline.learner.standing import Standing, judged, last_better, to_serve
 from pipeline.learning.head import HeadLearner
 from pipeline.learning.state import StateError
@@ -17,9 +18,6 @@ from pipeline.scoring.example import Example
 from pipeline.scoring.snapshot import Snapshot, SnapshotError, check, encode_snapshot
 
 logger = logging.getLogger(__name__)
-
-KEPT = 10
-"""Versions of a head that are kept, beside the one that is served and the last good one."""
 
 
 class Cadence(NamedTuple):
@@ -150,12 +148,13 @@ class Desk:
             logger.warning("head %s: loss against the base rate: %s", self.name, told)
         self._kept[snapshot.version] = Kept(snapshot, encode_snapshot(snapshot), published)
         self._uncommitted.append(snapshot.version)
-        self._drop()
+        self._drop(published)
 
-    def _drop(self) -> None:
-        """Keep the last ones, what is served, pinned or gone back to, and the last that is good."""
+    def _drop(self, now: int) -> None:
+        """Keep some of every age, what is served, pinned or gone back to, and the last that is good."""
         better = last_better(accepted(self._kept, self._spec.spec))
-        needed = {*sorted(self._kept)[-KEPT:], self.pin, self.standing.back, better}
+        ages = spaced({version: kept.published for version, kept in self._kept.items()}, now)
+        needed = {*ages, self.pin, self.standing.back, better}
         needed |= {self.served.snapshot.version} if self.served else set()
         for version in self._kept.keys() - needed:
             del self._kept[version]

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.config.errors import UserError
-from pipeline.learner.desk import KEPT, Cadence, Desk
+from pipeline.learner.desk import Cadence, Desk
 from pipeline.learner.records import PART_BYTES, Checkpoint, decode_pin, parts, put_together
 from pipeline.learner.shelf import Shelf
 from pipeline.learner.standing import PATIENCE, Standing, is_better, judged, to_serve
@@ -65,12 +65,25 @@ def unsteady(count: int) -> list[Example]:
     return [replace(one, label=one.label ^ (number // 150 % 2)) for number, one in enumerate(known)]
 
 
-def test_each_snapshot_is_served_and_the_last_ten_are_kept() -> None:
+def test_each_snapshot_is_served_and_the_latest_are_kept_with_the_first_of_the_last_minutes() -> None:
     topic = Topic()
     taught(topic, topic.desk(), examples(1_400))
     assert topic.served == list(range(1, 15))
-    assert topic.versions() == list(range(5, 15))
-    assert KEPT == 10
+    assert topic.versions() == [1, 11, 12, 13, 14]
+
+
+def test_versions_are_kept_the_longer_apart_the_older_they_are() -> None:
+    topic, minute = Topic(), 60_000
+    desk = topic.desk()
+    for number, example in enumerate(examples(4_000)):
+        desk.learn(example, 0.0)
+        desk.cut_if_due(0.0, number // 100 * minute)
+        if desk.due:
+            topic.take(desk)
+    ages = [40 - version for version in reversed(topic.versions())]
+    assert ages[:4] == [0, 1, 2, 3]
+    assert len(ages) < 13
+    assert all(any(asked <= age <= 2 * asked for age in ages) for asked in range(2, 20))
 
 
 def test_a_few_examples_wait_for_more_but_not_for_long() -> None:
@@ -130,7 +143,7 @@ def test_a_pinned_version_is_served_and_kept_while_newer_ones_are_learned() -> N
     desk.pinned(2)
     taught(topic, desk, examples(1_500, first=300))
     assert topic.served == [1, 2, 3, 2]
-    assert topic.versions() == [2, *range(9, 19)]
+    assert topic.versions() == [1, 2, *range(15, 19)]
     desk.pinned(0)
     topic.take(desk)
     assert topic.served[-1] == 18

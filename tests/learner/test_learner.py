@@ -93,13 +93,9 @@ def test_a_learner_that_is_killed_goes_on_byte_for_byte(settings: Settings, tmp_
     killed_after(settings, tmp_path, "second", 7)
     asyncio.run(feed(settings, known[790:]))
     killed_after(settings, tmp_path, "third", 14)
-    found = asyncio.run(shelf(settings))
-    wanted = uninterrupted(known)
-    kept = found.head("toy").kept
-    assert sorted(kept) == list(range(5, 15))
-    assert {version: one.body for version, one in kept.items()} == {
-        version: one.body for version, one in wanted._kept.items()
-    }
+    kept, wanted = asyncio.run(shelf(settings)).head("toy").kept, uninterrupted(known)._kept
+    assert sorted(wanted) == [1, 11, 12, 13, 14]
+    assert {version: kept[version].body for version in wanted} == {version: one.body for version, one in wanted.items()}
 
 
 def test_a_restart_without_new_examples_publishes_nothing(settings: Settings) -> None:
@@ -290,7 +286,7 @@ def test_an_operator_pins_goes_back_and_lets_go(settings: Settings) -> None:
         # the learner is away: the pin holds at once all the same, and the learner finds it when it comes back
         assert "Version 6 of toy is served" in await asyncio.to_thread(told, "pin", "toy", "6")
         await served(settings, 6)
-        assert "99 of toy is not kept: those are 1, 2" in await asyncio.to_thread(told, "pin", "toy", "99")
+        assert "99 of toy is not kept: those are 1, 3, 5" in await asyncio.to_thread(told, "pin", "toy", "99")
         async with learning(settings):
             await feed(settings, known[800:])
             await until("newer versions are kept", has(10))
@@ -307,6 +303,6 @@ def test_an_operator_pins_goes_back_and_lets_go(settings: Settings) -> None:
     asyncio.run(play())
     assert told("unpin", "toy") == "1 pipeline: no version of toy is pinned\n"
     listed = [line.split() for line in told("list").splitlines()]
-    assert [row[1] for row in listed[1:]] == [str(version) for version in range(10, 0, -1)]
+    assert [row[1] for row in listed[1:]] == ["10", "9", "8", "7", "6", "1"]
     assert [row[1] for row in listed if row[-1] == "served"] == ["10"]
     assert told("show", "toy").startswith("version     10, published ")
