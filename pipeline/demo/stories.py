@@ -26,7 +26,7 @@ def by_intent(site: str) -> StoryOf:
         if not (emitted := _emitted(tally, Kind.PERSONALIZATION)):
             return "No page changed for a visitor in this run."
         return (
-            f"No visitor's intent was seen to double in this run: of {emitted:,} changed pages, "
+            f"No visitor's intent was seen to double within a visit of this run: of {emitted:,} changed pages, "
             f"{tally.scored[Kind.PERSONALIZATION]:,} were chosen with a score. There is none before the model has "
             f"learned of enough visits and {_BETTER}."
         )

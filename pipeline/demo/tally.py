@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipeline.explain.decisions import at_of
+from pipeline.heads.intent import GAP
 from pipeline.log.frames import FrameKind, decode_frame
 from pipeline.log.persons import anonymous_key, customer_key, site_of
 from pipeline.triggers.contract import Decision, Kind, Outcome, Reason, Timing, Trigger
@@ -16,8 +18,8 @@ Told = tuple[Kind, Outcome, Reason]
 
 ENOUGH = 5
 """Different decisions that make a story; with more it is only longer."""
-LOOKS = 3
-"""Scores of one person from which it is said that they moved."""
+LOOKS = 4
+"""Scores of one visit from which it is said that they moved."""
 MOVED = 4
 """Times the lowest chance that the highest has to be; a chance that moves further is no better story."""
 LEAST_CHANCE = 0.001
@@ -50,7 +52,8 @@ class Tally:
         self.scored: Counter[Kind] = Counter()
         """Decisions with a score of a model."""
         self._learned: dict[Kind, set[str]] = defaultdict(set)
-        self._intents: dict[str, list[float]] = defaultdict(list)
+        self._visits: dict[str, list[list[float]]] = defaultdict(list)
+        self._seen: dict[str, int] = {}
 
     def frame(self, partition: int, data: bytes) -> None:
         """Count a record of the log. Products stand in every partition and count once."""
@@ -72,7 +75,7 @@ class Tally:
         person = _person(decision)
         if person is not None:
             self._stories[person].add(told)
-            self._intents[person] += [score.probability for score in decision.scores if score.head == "intent"]
+            self._look(person, decision)
 
     def trigger(self, data: bytes) -> None:
         """Count a record of a topic of triggers by what set its time; a cancellation has none."""
@@ -84,11 +87,11 @@ class Tally:
             self._learned[trigger.kind].add(customer_key(trigger.site_id, trigger.customer_id))
 
     def moved(self, site: str) -> Found | None:
-        """Whose pages changed while the intent to buy moved, by as much as can be, in the fewest events."""
+        """Whose pages changed while the intent to buy moved within a visit, as far as can be, in the fewest events."""
 
         def rank(person: str) -> tuple[int, int, str]:
-            chances = self._intents.get(person, [0.0])
-            times = int(max(chances) / max(min(chances), LEAST_CHANCE)) if len(chances) >= LOOKS else 0
+            visits = [chances for chances in self._visits.get(person, ()) if len(chances) >= LOOKS]
+            times = max((int(max(visit) / max(min(visit), LEAST_CHANCE)) for visit in visits), default=0)
             return -min(times, MOVED), self._lengths[person], person
 
         best = min(self._emitted(site, Kind.PERSONALIZATION), key=rank, default=None)
@@ -115,6 +118,17 @@ class Tally:
 
         best = min(self._emitted(site, kind), key=rank, default=None)
         return None if best is None else Found(best, wanted=best in self._learned[kind])
+
+    def _look(self, person: str, decision: Decision) -> None:
+        """Note the intent that a decision tells, with those of the same visit."""
+        for score in decision.scores:
+            if score.head != "intent":
+                continue
+            at, before = at_of(decision.at), self._seen.get(person)
+            if before is None or at - before >= GAP:
+                self._visits[person].append([])
+            self._visits[person][-1].append(score.probability)
+            self._seen[person] = at
 
     def _emitted(self, site: str, kind: Kind) -> list[str]:
         """The people of a site who got a trigger of this kind."""

@@ -1,5 +1,7 @@
 """Whose story the demonstration tells: the one that shows what it is told for, in the fewest events."""
 
+from itertools import count
+
 from pipeline.demo.stories import by_due_date, by_hazard, by_intent
 from pipeline.demo.tally import Found, Tally
 from pipeline.log.frames import FrameKind, encode_rows
@@ -25,11 +27,11 @@ def ids(who: str) -> dict[str, str]:
 
 
 def decision(
-    who: str, kind: Kind, outcome: Outcome, reason: Reason, site: str = "s", intent: float | None = None
+    who: str, kind: Kind, outcome: Outcome, reason: Reason, site: str = "s", intent: float | None = None, at: str = ""
 ) -> bytes:
     scores = () if intent is None else (Score("intent", 1, 0.0, intent),)
     made = Decision(
-        "d", "t", kind, "e", 1, outcome, reason, site, "replay", "", 0, 1, "p", "2", **ids(who), scores=scores
+        "d", "t", kind, "e", 1, outcome, reason, site, "replay", at, 0, 1, "p", "2", **ids(who), scores=scores
     )
     return encode(made)
 
@@ -46,8 +48,12 @@ def tally_of(*decisions: bytes) -> Tally:
     return tally
 
 
-def pages(who: str, *chances: float | None) -> list[bytes]:
-    return [decision(who, PAGE, EMITTED, Reason.CHANGED, intent=chance) for chance in chances]
+def pages(who: str, *chances: float | None, minutes: int = 1) -> list[bytes]:
+    """A page changes each so many minutes."""
+    return [
+        decision(who, PAGE, EMITTED, Reason.CHANGED, intent=chance, at=f"2026-01-01T{m // 60:02}:{m % 60:02}:00Z")
+        for m, chance in zip(count(0, minutes), chances, strict=False)
+    ]
 
 
 def test_an_order_that_cancels_is_a_better_story_than_an_emptied_cart() -> None:
@@ -81,15 +87,15 @@ def test_what_a_model_has_timed_is_the_best_story() -> None:
 
 def test_a_visitor_is_chosen_whose_intent_moves_most() -> None:
     tally = tally_of(
-        *pages("visitor-a", 0.02, 0.021, 0.025),
-        *pages("visitor-b", 0.01, 0.02, 0.04),
-        *pages("visitor-c", 0.0001, 0.0002, 0.0001),  # twice of almost nothing
-        *pages("visitor-d", None, 0.01, 0.5),  # two scores are no move
-        *pages("visitor-e", None),
+        *pages("visitor-a", 0.02, 0.021, 0.025, 0.025),
+        *pages("visitor-b", 0.01, 0.02, 0.03, 0.04),
+        *pages("visitor-c", 0.0001, 0.0002, 0.0001, 0.0009),  # nine times almost nothing
+        *pages("visitor-d", None, 0.01, 0.5, 0.5),  # three scores are no move
+        *pages("visitor-e", 0.01, 0.1, 0.2, 0.5, minutes=40),  # each in a visit of its own
     )
     assert tally.moved("s") == Found("s|a|visitor-b", wanted=True)
-    assert tally.scored[PAGE] == 11
-    assert tally_of(*pages("visitor-a", 0.02, 0.021, 0.025)).moved("s") == Found("s|a|visitor-a", wanted=False)
+    assert tally.scored[PAGE] == 19
+    assert tally_of(*pages("visitor-a", 0.02, 0.021, 0.025, 0.025)).moved("s") == Found("s|a|visitor-a", wanted=False)
 
 
 def test_of_equal_stories_the_shortest() -> None:
