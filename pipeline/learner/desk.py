@@ -40,7 +40,7 @@ class Desk:
         self._kept = dict(shelf.kept)
         self._uncommitted: list[int] = []
         self._gone: set[int] = set()
-        self._dirty = False
+        self._dirty = self._cut = False
         self.served = shelf.served
         self.pin = 0
         self.pinned(shelf.pin)
@@ -71,8 +71,8 @@ class Desk:
 
     @property
     def due(self) -> bool:
-        """Whether there is anything that must be written now: a snapshot, or another one to serve."""
-        return bool(self._uncommitted) or self._to_publish() is not None
+        """Whether there is anything that must be written now: that a snapshot was cut, or another one to serve."""
+        return self._cut or self._to_publish() is not None
 
     def learn(self, example: Example, now: float) -> str:
         """Learn; `now` is a monotonic clock, seconds. Empty, or why it was refused: `spec` or `invalid`."""
@@ -99,7 +99,7 @@ class Desk:
         if self._fresh < self._cadence.examples and now - self._since < self._cadence.seconds:
             return ""
         learned, self._fresh = self._fresh, 0
-        self._dirty = True  # it calibrates and takes a version: a restart must not cut it again
+        self._dirty = self._cut = True  # it calibrates and takes a version: a restart must not cut it again
         snapshot = self._learner.snapshot(self._at)
         try:
             check(snapshot, self._spec.spec)
@@ -138,7 +138,7 @@ class Desk:
         self.served = self._to_publish() or self.served
         self._uncommitted.clear()
         self._gone.clear()
-        self._dirty = False
+        self._dirty = self._cut = False
 
     def _put(self, snapshot: Snapshot, learned: int, published: int) -> None:
         before = self.standing

@@ -15,7 +15,7 @@ FARTHEST: Final = 24 * 3_600_000
 
 MOST: Final = LATEST + 22
 """Versions that are kept at most: two for each time that an age doubles between CLOSEST and FARTHEST, and two at the
-ends. About eighteen are."""
+ends. About twenty are."""
 
 
 def spaced(published: Mapping[int, int], now: int) -> set[int]:

@@ -123,6 +123,22 @@ def test_a_restart_without_new_examples_cuts_nothing_after_a_cut_by_time() -> No
     assert topic.newest == written
 
 
+def test_a_cut_that_gave_no_version_yet_is_stored_as_well() -> None:
+    topic, quick, young = Topic(), Cadence(100, 5.0), HeadSpec(replace(SPEC, least=1_000))
+    desk = topic.desk(young, quick)
+    for example in examples(30):
+        desk.learn(example, 0.0)
+    topic.take(desk)
+    desk.cut_if_due(5.0, 0)
+    assert desk.due
+    topic.take(desk)
+    again = topic.desk(young, quick)
+    for now in (100.0, 200.0):
+        again.cut_if_due(now, 0)
+    assert not again.due
+    assert topic.served == []
+
+
 def test_going_back_is_remembered_where_time_has_cut_the_snapshot() -> None:
     topic, quick = Topic(), Cadence(5_000, 5.0)
     desk = taught(topic, topic.desk(), examples(1_500, slope=0.09))
