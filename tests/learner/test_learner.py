@@ -7,16 +7,18 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from pipeline.cli import main
 from pipeline.config.errors import UserError
 from pipeline.config.namespace import EXAMPLES, LOG, MODELS
 from pipeline.config.settings import MetricsSettings, Settings
+from pipeline.heads.table import SPECS
 from pipeline.ingest.run import run_ingest
 from pipeline.kafka.clients import admin_client, reader
 from pipeline.kafka.ranges import read_range
@@ -226,19 +228,17 @@ def test_a_topic_that_is_missing_is_named_with_the_command_that_makes_it(setting
     asyncio.run(play())
 
 
-def models(settings: Settings, *arguments: str, of: str = "tests.learner.toy_models") -> str:
-    """What `pipeline models` says; with its exit code where it fails."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))}
-    environment |= {"KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers}
-    command = [sys.executable, "-m", of, "--namespace", settings.namespace.name, "models", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    return done.stdout if done.returncode == 0 else f"{done.returncode} {done.stderr}"
-
-
-def test_what_workers_refuse_is_neither_pinned_nor_called_served(settings: Settings) -> None:
+def test_what_workers_refuse_is_neither_pinned_nor_called_served(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk = uninterrupted(examples(200))
     good, bad = desk._kept[2].snapshot, replace(desk._kept[1].snapshot, quality=Quality(100, 0.5, 0.4))
-    told = partial(models, settings)
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers}
+
+    def told(*arguments: str) -> str:
+        command = ["--namespace", settings.namespace.name, "models", *arguments]
+        done = CliRunner().invoke(main, command, env=environment)
+        return done.stdout if done.exit_code == 0 else f"{done.exit_code} {done.stderr}"
 
     async def put(key: bytes, snapshot: Snapshot) -> None:
         await tell(settings, key, encode_snapshot(snapshot))
@@ -250,6 +250,7 @@ def test_what_workers_refuse_is_neither_pinned_nor_called_served(settings: Setti
         await put(served_key("intent"), good)  # of another head than its key
 
     asyncio.run(play())
+    monkeypatch.setitem(SPECS, "toy", SPEC)
     assert told("pin", "toy", "1") == (
         "1 pipeline: toy 1 has a loss of 0.5000, the base rate 0.4000: workers refuse it (model_loss), "
         "nothing was pinned; they would take 2\n"
@@ -262,14 +263,22 @@ def test_what_workers_refuse_is_neither_pinned_nor_called_served(settings: Setti
     assert told("show", "intent") == (
         "1 pipeline: intent: what is served of it cannot be read; none are kept, `--version` shows one of them\n"
     )
-    unheard_of = told("list", of="pipeline")
+    assert "beats the base rate over 1,000 examples" in told("rollback", "toy")
+    monkeypatch.delitem(SPECS, "toy")
+    unheard_of = told("list")
     assert unheard_of.count("refused: unknown_head") == 2
     assert "served" not in unheard_of
-    assert "beats the base rate over 1,000 examples" in told("rollback", "toy")
 
 
 def test_an_operator_pins_goes_back_and_lets_go(settings: Settings) -> None:
-    told = partial(models, settings)
+    def told(*arguments: str) -> str:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))}
+        environment |= {"KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers}
+        toy = [sys.executable, "-m", "tests.learner.toy_models"]
+        command = [*toy, "--namespace", settings.namespace.name, "models", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        return done.stdout if done.returncode == 0 else f"{done.returncode} {done.stderr}"
+
     known = examples(1_000)
     assert told("list").splitlines()[-1].startswith("Nothing was learned in namespace")
     assert told("rollback", "toy").startswith("1 pipeline: there is no model of 'toy'")
