@@ -58,6 +58,11 @@ def test_it_shows_what_was_decided_a_story_and_the_proof(
     counts = {(outcome, because): int(number.replace(",", "")) for _, outcome, because, number in rows}
     assert counts["suppressed", "an order closed the cart"] == 40
     assert counts["emitted", "silence for the step's length"] > 80
+    pages = {re.split(" {2,}", line)[1] for line in out.splitlines() if line.startswith("personalization  ")}
+    assert {"emitted", "suppressed"} <= pages  # some allow it, some do not
+    assert re.search(r"cart reminders timed: 0 by the model, \d+ by the rules", out)
+    assert "No cart was timed by its hazard in this run" in out
+    assert "No win-back was timed by a model's due date in this run: 0 were timed by the rules" in out
     assert "put 1 x" in out
     assert "decisions" in out.partition("The proof")[2]
     assert "All stopped." in out
