@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -228,17 +229,19 @@ def test_a_topic_that_is_missing_is_named_with_the_command_that_makes_it(setting
     asyncio.run(play())
 
 
+def models(settings: Settings, *arguments: str) -> str:
+    """What `pipeline models` says; with its exit code where it fails."""
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers}
+    done = CliRunner().invoke(main, ["--namespace", settings.namespace.name, "models", *arguments], env=environment)
+    return done.stdout if done.exit_code == 0 else f"{done.exit_code} {done.stderr}"
+
+
 def test_what_workers_refuse_is_neither_pinned_nor_called_served(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = uninterrupted(examples(200))
     good, bad = desk._kept[2].snapshot, replace(desk._kept[1].snapshot, quality=Quality(100, 0.5, 0.4))
-    environment = {"KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers}
-
-    def told(*arguments: str) -> str:
-        command = ["--namespace", settings.namespace.name, "models", *arguments]
-        done = CliRunner().invoke(main, command, env=environment)
-        return done.stdout if done.exit_code == 0 else f"{done.exit_code} {done.stderr}"
+    told = partial(models, settings)
 
     async def put(key: bytes, snapshot: Snapshot) -> None:
         await tell(settings, key, encode_snapshot(snapshot))
@@ -270,15 +273,9 @@ def test_what_workers_refuse_is_neither_pinned_nor_called_served(
     assert "served" not in unheard_of
 
 
-def test_an_operator_pins_goes_back_and_lets_go(settings: Settings) -> None:
-    def told(*arguments: str) -> str:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PIPELINE_"))}
-        environment |= {"KAFKA_BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers}
-        toy = [sys.executable, "-m", "tests.learner.toy_models"]
-        command = [*toy, "--namespace", settings.namespace.name, "models", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        return done.stdout if done.returncode == 0 else f"{done.returncode} {done.stderr}"
-
+def test_an_operator_pins_goes_back_and_lets_go(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SPECS, "toy", SPEC)
+    told = partial(models, settings)
     known = examples(1_000)
     assert told("list").splitlines()[-1].startswith("Nothing was learned in namespace")
     assert told("rollback", "toy").startswith("1 pipeline: there is no model of 'toy'")
