@@ -33,22 +33,5 @@ class RealTime:
     def wait(self, at_ms: int, told: int) -> float:  # noqa: ARG002
         """As Pace says."""
         started, first_ms = self._start = self._start or (time.monotonic(), at_ms)
-        return _ahead(started + (at_ms - first_ms) / 1_000 / self._speed)
-
-
-class Evenly:
-    """So many events a second, however far apart they are in the history's own time."""
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._started: float | None = None
-
-    def wait(self, at_ms: int, told: int) -> float:  # noqa: ARG002
-        """As Pace says."""
-        self._started = self._started or time.monotonic()
-        return _ahead(self._started + told / self._rate)
-
-
-def _ahead(due: float) -> float:
-    ahead = due - time.monotonic()
-    return ahead if ahead > _GRAIN else 0.0
+        ahead = started + (at_ms - first_ms) / 1_000 / self._speed - time.monotonic()
+        return ahead if ahead > _GRAIN else 0.0

@@ -18,7 +18,7 @@ from pipeline.events.click import PageView
 from pipeline.kafka.clients import reader
 from pipeline.kafka.topics import apply
 from pipeline.replay.history import History, Span, shifted, simulated
-from pipeline.replay.pace import Evenly, RealTime
+from pipeline.replay.pace import RealTime
 from pipeline.replay.publish import SETTLE, Summary, publish
 from pipeline.simulator import Happening, SimulatedShop
 
@@ -176,11 +176,6 @@ def test_speed_is_a_multiple_of_the_historys_own_time(settings_of):
     assert summary.seconds < 5
     assert told[-1] == 61
     assert len([r for r in records["shop.clicks", 0] if not is_clock(r)]) == 61
-
-
-def test_an_even_pace_takes_no_notice_of_the_historys_own_time(settings_of):
-    summary, _ = replayed(settings_of(partitions=1), views(*range(10), 5_000), pace=Evenly(10.0))
-    assert 1.0 <= summary.seconds < 5
 
 
 def test_a_namespace_or_broker_that_is_missing_is_a_user_error(settings_of):
