@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from scipy.stats import spearmanr
 
 from pipeline.backtest import bgnbd
@@ -48,7 +49,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.learner = CountLearner(COUNTS["count"])
-        self.scorer = Scorer(count.SPEC, self.learner.snapshot(0))
+        self.scorer = Scorer(replace(count.SPEC, least=0), self.learner.snapshot(0))  # before any label
         self.refused = 0
         self._memories: dict[str, count.Memory] = {}
         self._wakes: list[tuple[int, str]] = []

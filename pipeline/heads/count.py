@@ -53,6 +53,7 @@ SPEC: Final = Spec(
     (Ratio("lateness", "silent for {} times the usual gap", "silence", "interval", edges=(0.25, 0.5, 1.0, 2.0, 4.0)),),
     crosses=(("lateness", "repeats"),),
     priors=(Prior("gap", "gap", 60.0), Prior("value", "value", 5_000.0)),
+    least=1_000,
 )
 
 WORTH: Final = 3.0

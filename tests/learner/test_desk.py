@@ -312,7 +312,7 @@ def test_a_head_that_counts_is_learned_as_well_and_resumes_as_well() -> None:
             tuple(float(random.randrange(1, 4)) for _ in range(width)),
             n % 5,
         )
-        for n in range(400)
+        for n in range(spec.spec.least + 400)
     ]
     through = Desk(spec, NOTHING, None, BY_COUNT)
     for example in known:
@@ -320,7 +320,7 @@ def test_a_head_that_counts_is_learned_as_well_and_resumes_as_well() -> None:
         through.cut_if_due(0.0, 0)
     desk = Desk(spec, NOTHING, None, BY_COUNT)
     for number, example in enumerate(known):
-        if number == 250:
+        if number == spec.spec.least + 250:
             values = {key: (value, 0) for key, value in desk.entries() if value is not None}
             shelf = Shelf(values)
             desk = Desk(spec, shelf.head(name), shelf.checkpoint(name), BY_COUNT)
