@@ -127,6 +127,7 @@ def _print_what_next(namespace: str, site: str, live_ms: int) -> None:
         click.echo(f"Site {site} goes live on {moment}: until then nothing is triggered in namespace {namespace}.")
     else:
         click.echo(f"Site {site} is live since {moment}: what is due from now on may be triggered at once.")
+        click.echo("Models learn best of orders that are imported before that: of these they may learn silence only.")
     click.echo("Ingest and worker take the orders in; `pipeline status` shows how far they are.")
 
 

@@ -188,6 +188,13 @@ def test_an_import_needs_a_time_to_go_live_in_the_policy_in_force(stage_of: Call
     assert "goes live on" in imported(stage, str(EXAMPLE), "--site", "a")
 
 
+def test_an_import_after_the_site_went_live_says_what_its_models_miss(stage_of: Callable[..., Stage]) -> None:
+    gone_live = datetime.now(UTC) - timedelta(days=1)
+    told = imported(stage_of(Policy({"*": SitePolicy(), SITE: SitePolicy(go_live_at=gone_live)})), str(EXAMPLE))
+    assert f"Site {SITE} is live since {gone_live:%Y-%m-%d %H:%M} UTC" in told
+    assert "Models learn best of orders that are imported before that" in told
+
+
 def test_a_namespace_that_is_not_live_is_refused(stage_of: Callable[..., Stage]) -> None:
     refused(run(stage_of(mode=Mode.REPLAY), str(EXAMPLE)), "is a replay namespace, and an import belongs where")
 
