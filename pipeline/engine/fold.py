@@ -86,7 +86,7 @@ def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
 def lapse(customer: Customer, site: SiteNow) -> int:
     """When what is held must be looked at again though orders are silent, 0 where nothing is."""
     ends = [trigger.lapse(customer, site) for trigger in TRIGGERS]
-    return min((end for end in (*ends, heads.wake(customer, site)) if end), default=0)
+    return min((end for end in (*ends, heads.wake(customer, site), customer.session_due) if end), default=0)
 
 
 def _advance(customer: Customer, at: int, site: SiteNow) -> None:

@@ -14,8 +14,8 @@ from pipeline.profile.money import in_base_currency
 from pipeline.profile.orders import orders_on
 from pipeline.scoring.hazard import CART_EDGES, HOUR, MINUTE
 from pipeline.state.cart import CART_CHANGE, CartChange
-from pipeline.state.customer import Customer
-from pipeline.state.heads import MAX_DUE, Heads, OfOrders, encode_orders, of_orders
+from pipeline.state.customer import NEVER, Customer
+from pipeline.state.heads import MAX_DUE, Heads, OfOrders, encode_orders, of_orders, orders_label
 from pipeline.state.orders import Order, Orders, OrderState
 from pipeline.state.recent import digest
 from pipeline.state.tastes import Tastes
@@ -48,6 +48,8 @@ _GOING_LIVE: Final = HOUR
 """Over which the labels of past orders are handed over once a site goes live."""
 
 _NOTHING: Final = Heads()
+_UNKNOWN: Final = intent.Memory()
+_heads: Final = Heads  # in compiled code a constant is at hand, a global is looked up at each use
 
 
 def take(customer: Customer, known: Tastes | None, person: str, event: PersonEvent, site: SiteNow) -> None:
@@ -116,12 +118,14 @@ def empty(customer: Customer, at: int) -> None:
 def settle(customer: Customer, site: SiteNow) -> None:
     """Hand over the labels that the clock has made known."""
     heads, clock = customer.heads, site.clock
+    customer.session_due = NEVER
     if heads is None:
         return
     learn, live = site.learn, clock >= site.policy.live_from
     sure, carts, orders = heads.intent, heads.cart, heads.orders
     if sure is not None:
         sure, labels = intent.settle(sure, clock)
+        customer.session_due = intent.session_label(sure)
         for label in labels:
             learn("intent", label)
     if carts is not None:
@@ -154,12 +158,10 @@ def wake(customer: Customer, site: SiteNow) -> int:
         0 if heads.intent is None else intent.next_label(heads.intent),
         0 if heads.cart is None else _cart_labels(heads.cart),
     ]
-    if heads.orders is not None and (of := of_orders(heads)) is not None:
-        first = 0
+    if (orders := heads.orders) is not None and (label := orders_label(orders)):
         if site.clock < site.policy.live_from:
-            first = site.policy.live_from + xxh3_64_intdigest(heads.orders) % _GOING_LIVE
-        labels = [reorder.next_label(of.reorder), count.next_label(of.count)]
-        times += [max(time, first) for time in labels if time]
+            label = max(label, site.policy.live_from + xxh3_64_intdigest(orders) % _GOING_LIVE)
+        times.append(label)
     return min([time for time in times if time], default=0)
 
 
@@ -186,25 +188,25 @@ def _said_of_next_order(memory: reorder.Memory, site: SiteNow) -> reorder.Memory
 def _click(customer: Customer, known: Tastes | None, event: Click, site: SiteNow) -> None:
     kind, at = event.kind, event.at
     heads = customer.heads or _NOTHING
-    memory = heads.intent or intent.Memory()
+    memory = heads.intent or _UNKNOWN
     lines = event.lines
+    item = lines[0].sku if lines else ""
     if kind == _VIEW_ITEM and lines:
-        memory = intent.viewed(memory, at, lines[0].sku, lines[0].category)
+        memory = intent.viewed(memory, at, item, lines[0].category)
     elif kind == _VIEW_CATEGORY:
         memory = intent.browsed(memory, at, event.subject)
     elif kind == _SEARCH:
         memory = intent.searched(memory, at)
     elif kind in _FAVOURING and lines:
-        memory = intent.favoured(memory, at, lines[0].sku, lines[0].category)
+        memory = intent.favoured(memory, at, item, lines[0].category)
     else:
         return
     carts = heads.cart
     if lines and kind != _VIEW_CATEGORY and kind != _SEARCH:
         hand_over(customer, known, memory.session, lines, site)
     if carts is not None:
-        carts = cart.viewed(carts, at, lines[0].sku if lines else "")
-    memory = _asked(customer, memory, event.id, at, site)
-    customer.heads = Heads(memory, carts, heads.orders)
+        carts = cart.viewed(carts, at, item)
+    customer.heads = _heads(_asked(customer, memory, event, site), carts, heads.orders)
 
 
 def _cart(customer: Customer, known: Tastes | None, person: str, event: CartRow, site: SiteNow) -> None:
@@ -232,23 +234,28 @@ def _cart(customer: Customer, known: Tastes | None, person: str, event: CartRow,
         if not carts.open:
             site.note(UNASKED)
         wake_by(customer, _cart_labels(carts))
-    memory = _asked(customer, memory, event.id, at, site)
-    customer.heads = Heads(memory, carts, heads.orders)
+    customer.heads = Heads(_asked(customer, memory, event, site), carts, heads.orders)
 
 
-def _asked(customer: Customer, memory: intent.Memory, event: str, at: int, site: SiteNow) -> intent.Memory:
-    """Keep the prediction where the session has come so far."""
+def _asked(customer: Customer, memory: intent.Memory, event: Click | CartRow, site: SiteNow) -> intent.Memory:
+    """Keep the prediction where the session has come so far, and have the clock look when the session has ended."""
+    if end := customer.session_due:
+        if intent.begins(memory):
+            customer.session_due = NEVER
+            wake_by(customer, end)
+        else:
+            customer.session_due = memory.last + intent.GAP
     if not intent.kept_now(memory):
         return memory
     if len(intent.pending_of(memory)) >= intent.MAX_PENDING:
         site.note(UNASKED)
         return memory
-    scorer = site.models.get("intent")
+    scorer, at = site.models.get("intent"), event.at
     served, version = None, 0
     if scorer is not None:
         served, version = scorer.log_odds(intent.inputs(memory, at), scorer.shop(site.name)), scorer.version
-    memory = intent.predicted(memory, _name(event), at, served, version)
-    wake_by(customer, memory.last + intent.GAP)  # those kept before it have set theirs
+    memory = intent.predicted(memory, _name(event.id), at, served, version)
+    customer.session_due = memory.last + intent.GAP
     return memory
 
 

@@ -58,6 +58,7 @@ from pipeline.state.partition import (
     model_key,
 )
 from pipeline.state.recent import digest
+from pipeline.state.wake import due_of
 from pipeline.triggers.contract import ENGINE_VERSION
 from pipeline.triggers.site_now import SiteNow, Suggest, no_suggestions
 from pipeline.triggers.verdict import Verdict
@@ -205,7 +206,7 @@ class PartitionEngine:
         for person, rows in people.items():
             before = self._value(person)
             customer = Customer() if before is None else decode_customer(before)
-            known = customer.next_due
+            known = due_of(customer)
             name = site_of(person)
             site = self._sites.get(name) or self._site(name)
             value: bytes | None = None
@@ -225,7 +226,7 @@ class PartitionEngine:
             if value is not None:
                 self.position.rows += before is None
                 self._dirty[person] = value or encode_customer(customer)
-                due = customer.next_due
+                due = due_of(customer)
                 if due and (due != known or due <= self.clock.now):  # else it is set, or rang and was put aside
                     self._timers.set(person, due)
 
@@ -311,15 +312,15 @@ class PartitionEngine:
         except Exception:  # noqa: BLE001  # one person's timer must not stop everybody's
             self._discarded[NO_SOURCE, RejectReason.TIMER_ERROR.value] += 1
             customer = decode_customer(before)
-            customer.next_due, outputs = NEVER, []
+            customer.next_due, customer.session_due, outputs = NEVER, NEVER, []
             del self._examples[known:]
-        value, due = encode_customer(customer), customer.next_due
+        value, due = encode_customer(customer), due_of(customer)
         if outputs or value != before:
             self._dirty[person] = value
             self._outputs += outputs
             if due:
                 self._timers.set(person, due)
-        if NEVER < due <= now:
+        if NEVER < due <= now:  # a step is held: all else is settled
             self._hold(name, person, lapse(customer, site))
 
     def _hold(self, site: str, person: str, end: int) -> None:

@@ -1,5 +1,7 @@
 """What is handed over of a touched product, for the tables of the next item: after which others, not by whom."""
 
+from typing import Final
+
 from pipeline.heads.intent import Session, knows
 from pipeline.log.rows import Line
 from pipeline.next_item.touch import MAX_BEFORE, Touch
@@ -7,6 +9,8 @@ from pipeline.profile.tastes import bought_lately
 from pipeline.state.customer import Customer
 from pipeline.state.tastes import Tastes
 from pipeline.triggers.site_now import SiteNow
+
+_touch: Final = Touch  # in compiled code a constant is at hand, a global is looked up at each use
 
 
 def hand_over(
@@ -20,31 +24,25 @@ def hand_over(
     pairs them once.
     """
     tastes = customer.tastes
-    reach = 0 if tastes is None or session is None else session.items.bit_count() + len(lines) - 1
-    names: tuple[str, ...] = ()
+    latest: list[str] = []
     if tastes is not None and session is not None and len(tastes.items) > 1:
-        names = tuple(tastes.items)
-        while reach < len(names) and reach <= MAX_BEFORE and knows(session, names[-1 - reach]):
-            reach += 1
-        if reach <= 1:
-            names = ()
-        elif reach > MAX_BEFORE:
-            reach = MAX_BEFORE + 1
+        reach = session.items.bit_count() + len(lines) - 1
+        for name in reversed(tastes.items):
+            if len(latest) > MAX_BEFORE or (len(latest) >= reach and not knows(session, name)):
+                break
+            latest.append(name)
+        if len(latest) == 1:
+            latest = []
     if len(lines) > 1:
         lines = tuple({line.sku: line for line in lines}.values())
     for line in lines:
         item, category = line.sku, line.category
         if not category and (product := site.product(item)) is not None:
             category = product.category
-        if not names:
-            before = names
-        elif names[-1] == item:  # as of one product, not touched long ago
-            before = names[-2 : -1 - reach : -1]
-        else:
-            latest = names[: -1 - reach : -1]
-            before = (latest[latest.index(item) + 1 :] if item in latest else latest)[:MAX_BEFORE]
+        place = latest.index(item) + 1 if item in latest else 0  # what is long ago tells nothing of one touched anew
+        before = tuple(latest[place : place + MAX_BEFORE])
         new = tastes is not None and item in tastes.items and (known is None or _is_new(item, known))
-        site.touch(Touch(site.name, item, category, before, new))
+        site.touch(_touch(site.name, item, category, before, new))
 
 
 def _is_new(item: str, known: Tastes) -> bool:

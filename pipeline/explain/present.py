@@ -18,6 +18,7 @@ from pipeline.profile.tastes import first
 from pipeline.state.customer import Customer, last_activity
 from pipeline.state.orders import Orders
 from pipeline.state.shown import Shown
+from pipeline.state.wake import due_of
 from pipeline.state.win_back import WinBack
 from pipeline.triggers.cart_content import Lines, present, worth
 from pipeline.triggers.win_back_due import next_step
@@ -41,7 +42,7 @@ def standing(customer: Customer, person: str, clock: int, policy: Policy) -> dic
         "drawn_to": _drawn_to(customer),
         "orders": None if customer.orders is None else _orders(customer.orders, rules, clock),
         "next_win_back": _next_win_back(customer, person, rules),
-        "next_timer": customer.next_due or None,
+        "next_timer": due_of(customer) or None,
         "cart": _cart(lines),
         "worth": None,
         "reminder": None,

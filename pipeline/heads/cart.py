@@ -67,6 +67,7 @@ SPEC: Final = Spec(
         Prior("per_touch", "bought", 0.1, per="touches"),
         Prior("per_visit", "orders", 0.05, per="visits"),
     ),
+    moving=("bin", "age", "idle"),
     least=1_000,
 )
 
@@ -75,6 +76,12 @@ _BEGINS: Final = [0, *CART_EDGES[:-1]]
 _SPANS: Final = [float(end - begin) for begin, end in zip(_BEGINS, CART_EDGES, strict=True)]
 """Of each bin: the silence at which it begins, and how long it is, milliseconds."""
 
+_LOOKS: Final = [number for number, begin in enumerate(_BEGINS) if SOONEST <= begin < LATEST]
+
+# In compiled code a constant is at hand, a global is looked up at each use.
+_replace: Final = replace
+_fields: Final = astuple
+_hash: Final = xxh32_intdigest
 _encode: Final = msgpack.Encoder().encode
 _decode_open: Final = msgpack.Decoder(Prediction).decode
 _decode_waiting: Final = msgpack.Decoder(tuple[Labelled, ...]).decode
@@ -86,9 +93,24 @@ MOBILE: Final = frozenset({"mobile", "tablet"})
 
 def inputs(memory: Memory, at: int, number: int) -> Inputs:
     """What is known of a cart at `at`, where the bin of that number begins."""
-    seen, opened, _, views, looks, visits, orders, touches, bought, _, _, _, _, _, facts, _ = astuple(memory)
+    seen, opened, _, views, looks, visits, orders, touches, bought, _, _, _, _, _, facts, _ = _fields(memory)
     age, idle = max(at - opened, 0), max(at - seen, 0)
-    return (number, age, views, looks, idle, orders, visits, touches, bought, *astuple(facts))
+    return (number, age, views, looks, idle, orders, visits, touches, bought, *_fields(facts))
+
+
+def looks(memory: Memory) -> list[Inputs]:
+    """What is known of a touched cart where each bin begins in which a message may be sent, if it is left alone.
+
+    These are the bins from SOONEST on, without that of LATEST.
+    """
+    seen, opened, touched = memory.seen, memory.opened, memory.touched
+    row = inputs(memory, touched, 0)
+    lately, ever = row[2:4], row[5:]
+    found: list[Inputs] = []
+    for number in _LOOKS:
+        at = touched + _BEGINS[number]
+        found.append((number, max(at - opened, 0)) + lately + (max(at - seen, 0),) + ever)  # noqa: RUF005  # is faster
+    return found
 
 
 def viewed(memory: Memory, at: int, item: str = "") -> Memory:
@@ -98,7 +120,7 @@ def viewed(memory: Memory, at: int, item: str = "") -> Memory:
     if items and item and items & _bit(item):
         looks += 1
     newest = at if at > seen else seen
-    return replace(m, seen=newest, views=m.views + 1, looks=looks, visits=m.visits + (at - seen >= VISIT_GAP))
+    return _replace(m, seen=newest, views=m.views + 1, looks=looks, visits=m.visits + (at - seen >= VISIT_GAP))
 
 
 def carted(memory: Memory, at: int, prediction: str, item: str = "", facts: Facts = NOTHING_KNOWN) -> Memory:
@@ -282,7 +304,7 @@ def _labelled(memory: Memory, one: Prediction, label: int) -> Labelled:
 
 
 def _bit(item: str) -> int:
-    return 1 << (xxh32_intdigest(item.encode()) & 31)
+    return 1 << (_hash(item.encode()) & 31)
 
 
 def _visits(memory: Memory, at: int) -> int:

@@ -53,6 +53,7 @@ SPEC: Final = Spec(
     (Ratio("lateness", "silent for {} times the usual gap", "silence", "interval", edges=(0.25, 0.5, 1.0, 2.0, 4.0)),),
     crosses=(("lateness", "repeats"),),
     priors=(Prior("gap", "gap", 60.0), Prior("value", "value", 5_000.0)),
+    moving=("horizon",),
     least=1_000,
 )
 
@@ -156,8 +157,8 @@ def expected(means: Sequence[float], horizon: int) -> float:
 def told(scorer: Scorer, shop: Shop, facts: Facts, silence: int, horizon: int) -> float:
     """The purchase days to be expected within `horizon` milliseconds after a silence of so many days."""
     calibration = scorer.snapshot.calibration
-    logits = [scorer.logit(inputs(facts, silence, place), shop) for place in range(len(HORIZONS))]
-    return expected([mean(logit, calibration) for logit in logits], horizon)
+    rows = [inputs(facts, silence, place) for place in range(len(HORIZONS))]
+    return expected([mean(logit, calibration) for logit in scorer.logits(rows, shop)], horizon)
 
 
 def worth(facts: Facts, shop: Shop) -> float:

@@ -37,6 +37,11 @@ _DAY: Final = 86_400_000
 
 _NEW: Final = Session()
 
+# In compiled code a constant is at hand, a global is looked up at each use.
+_memory: Final = Memory
+_session: Final = Session
+_fields: Final = astuple
+_hash: Final = xxh32_intdigest
 _encode: Final = msgpack.Encoder().encode
 _decode: Final = msgpack.Decoder(tuple[Pending, ...]).decode
 
@@ -44,7 +49,7 @@ _decode: Final = msgpack.Decoder(tuple[Pending, ...]).decode
 def viewed(memory: Memory, at: int, item: str, category: str = "") -> Memory:
     """A product was looked at. Here as below `category` is empty where it is not known."""
     m = _begun(memory, at)
-    bit = 1 << (xxh32_intdigest(item.encode()) & 31)
+    bit = 1 << (_hash(item.encode()) & 31)
     session = m.session or _NEW
     if session.items & bit:
         return _stepped(m, at, bit, category, again=1)
@@ -95,10 +100,10 @@ def ordered(memory: Memory, at: int) -> Memory:
 
 def inputs(memory: Memory, at: int) -> Inputs:
     """What the score looks at, right after an event of `at`: whole numbers, in the order of `SPEC.inputs`."""
-    lasted, gap, silence, steps, carts, searches, again, recalled, _, categories, _, run, checkout, _ = astuple(
+    lasted, gap, silence, steps, carts, searches, again, recalled, _, categories, _, run, checkout, _ = _fields(
         memory.session or _NEW
     )
-    sessions, buying, ordered_at, _, known = astuple(memory.habits)
+    sessions, buying, ordered_at, _, known = _fields(memory.habits)
     return (
         steps,
         categories.bit_count(),
@@ -117,6 +122,12 @@ def inputs(memory: Memory, at: int) -> Inputs:
         buying,
         max(at - ordered_at, 1) if ordered_at else 0,
     )
+
+
+def begins(memory: Memory) -> bool:
+    """Whether the newest event is the first meaningful one of its session."""
+    session = memory.session
+    return session is not None and session.steps == 1
 
 
 def kept_now(memory: Memory) -> bool:
@@ -168,10 +179,13 @@ def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
 
 
 def next_label(memory: Memory) -> int:
-    """When the next label can be known, epoch milliseconds; 0 for none."""
-    if not memory.pending:
-        return 0
-    return pending_of(memory)[0].due or memory.last + GAP
+    """When a label of a session that has ended can be known next, epoch milliseconds; 0 for none."""
+    return pending_of(memory)[0].due if memory.pending else 0
+
+
+def session_label(memory: Memory) -> int:
+    """When the labels of the session that goes on can be known, as far as it has come; 0 for none."""
+    return memory.last + GAP if memory.pending and not pending_of(memory)[-1].due else 0
 
 
 def _packed(pending: list[Pending]) -> bytes | None:
@@ -180,7 +194,7 @@ def _packed(pending: list[Pending]) -> bytes | None:
 
 def _place(name: str) -> int:
     """Its place in a sketch."""
-    return xxh32_intdigest(name.encode()) & 31
+    return _hash(name.encode()) & 31
 
 
 def _stepped(
@@ -198,12 +212,12 @@ def _stepped(
     m, last = memory.session or _NEW, memory.last
     gap = at - last if at > last else 0
     # All fields at once: one by one they take longer than all the rest.
-    lasted, _, silence, steps, added, searched, seen, known, items, categories, place, run, checked, bought = astuple(m)
+    lasted, _, silence, steps, added, searched, seen, known, items, categories, place, run, checked, bought = _fields(m)
     if category:
         before, place = place, _place(category) + 1
         categories |= 1 << (place - 1)
         run = run + 1 if place == before else 0
-    session = Session(
+    session = _session(
         lasted + gap,
         gap,
         silence,
@@ -219,7 +233,7 @@ def _stepped(
         checked | checkout,
         bought,
     )
-    return Memory(memory.habits, last + gap, session, memory.pending)
+    return _memory(memory.habits, last + gap, session, memory.pending)
 
 
 def _begun(m: Memory, at: int) -> Memory:

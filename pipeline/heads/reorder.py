@@ -58,6 +58,7 @@ SPEC: Final = Spec(
     ),
     crosses=(("bin", "days"), ("lateness", "days")),
     priors=(Prior("gap", "gap", 60.0),),
+    moving=("bin", "begin"),
     least=1_000,
 )
 
@@ -66,6 +67,10 @@ PRIOR: Final = tuple(
     1 - 0.5 ** ((edge - begin) / (180 * DAY)) for begin, edge in zip(_BEGINS, REORDER_EDGES, strict=True)
 )
 """Hazards that are believed before there is a snapshot: half of all customers are back within 180 days."""
+
+
+_MOVING: Final = len(SPEC.moving)
+"""The inputs that differ between the bins come first."""
 
 
 def ordered(memory: Memory, prediction: str, at: int, day_end: int, value: int, items: int) -> Memory:
@@ -172,6 +177,12 @@ def inputs(facts: Facts, place: int) -> Inputs:
         facts.spent,
         facts.bought,
     )
+
+
+def rows(facts: Facts) -> list[Inputs]:
+    """What the head looks at for each bin of the silence after a purchase."""
+    known = inputs(facts, 0)[_MOVING:]
+    return [(place, begin // DAY) + known for place, begin in enumerate(_BEGINS)]  # noqa: RUF005  # is faster
 
 
 def next_label(memory: Memory) -> int:

@@ -92,7 +92,9 @@ class Columns(Struct, frozen=True, gc=False):
 class Spec(Struct, frozen=True, dict=True):
     """Specification of a head's features. `crosses` are pairs of names whose buckets are crossed.
 
-    A snapshot that learned from fewer than `least` examples is not scored with: it may look good by luck.
+    `moving` are the inputs that differ between the bins of one silence, or the horizons of one moment; all others, and
+    what they add, stay the same. A snapshot that learned from fewer than `least` examples is not scored with: it may
+    look good by luck.
     """
 
     head: str
@@ -102,13 +104,14 @@ class Spec(Struct, frozen=True, dict=True):
     ratios: tuple[Ratio, ...] = ()
     crosses: tuple[tuple[str, str], ...] = ()
     priors: tuple[Prior, ...] = ()
+    moving: tuple[str, ...] = ()
     least: int = 0
 
     @cached_property
     def hash(self) -> str:
-        """Sixteen hexadecimal digits that name this specification: all of it that changes a number.
+        """Sixteen hexadecimal digits that name this specification: all of it that changes what is learned.
 
-        Not the words, nor `least`: what was learned stays good when they change.
+        Not the words, nor `least` and `moving`: what was learned stays good when they change.
         """
         bare = replace(
             self,
@@ -117,7 +120,8 @@ class Spec(Struct, frozen=True, dict=True):
             ratios=tuple(replace(one, words="") for one in self.ratios),
             least=0,
         )
-        return xxh3_64_hexdigest(msgspec.json.encode(bare))
+        told = {name: getattr(bare, name) for name in bare.__struct_fields__ if name != "moving"}
+        return xxh3_64_hexdigest(msgspec.json.encode(told))
 
     @cached_property
     def places(self) -> dict[str, int]:

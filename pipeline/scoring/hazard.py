@@ -10,7 +10,7 @@ MINUTE: Final = 60_000
 HOUR: Final = 3_600_000
 DAY: Final = 86_400_000
 
-CART_EDGES: Final = (MINUTE, 3 * MINUTE, 7 * MINUTE, 15 * MINUTE, 30 * MINUTE, 2 * HOUR, 6 * HOUR, 24 * HOUR, 72 * HOUR)
+CART_EDGES: Final = tuple(minutes * MINUTE for minutes in (1, 3, 7, 15, 30, 120, 360, 1_440, 4_320))
 """Ends of the bins of a cart's silence, milliseconds; the first begins at 0."""
 
 REORDER_EDGES: Final = tuple(days * DAY for days in (1, 3, 7, 14, 21, 30, 45, 60, 90, 180, 365))

@@ -1,5 +1,10 @@
-"""A snapshot made ready to score: terms added in a fixed order, so that every machine says the same."""
+"""A snapshot made ready to score: terms added in a fixed order, so that every machine says the same.
 
+The order is that of the specification, but for what moves within a silence: that comes last, so that all else need be
+added up only once.
+"""
+
+from collections.abc import Sequence
 from functools import lru_cache
 from math import floor
 from typing import Final
@@ -8,7 +13,7 @@ from pipeline.scoring.factor import Factor
 from pipeline.scoring.features import Inputs, Shop, Spec
 from pipeline.scoring.odds import sigmoid
 from pipeline.scoring.snapshot import ANY_SITE, Snapshot, check
-from pipeline.scoring.terms import Term, crosses_of, features_of, slopes_of
+from pipeline.scoring.terms import Term, crosses_of, features_of, moved_by, slopes_of
 
 _FINEST: Final = 1e6
 """A served logit is a whole number over this: nothing finer is ever compared."""
@@ -38,6 +43,10 @@ class Scorer:
         means = {name: slopes[name] * mean for name, mean in zip(spec.numbers, snapshot.means, strict=True)}
         self._features = features_of(spec, snapshot)
         self._terms: list[Term] = [*self._features, *crosses_of(spec, snapshot, self._features)]
+        moved = moved_by(spec, spec.moving)
+        self._order = [place for place in range(len(self._terms)) if place not in moved] + moved
+        self._still = [self._terms[place] for place in self._order if place not in moved]
+        self._moving = [self._terms[place] for place in moved]
         self._intercept = snapshot.intercept - sum(means.values())
         self._slope, self._shift = snapshot.calibration
         self._shops = snapshot.shops
@@ -57,9 +66,24 @@ class Scorer:
     def logit(self, inputs: Inputs, shop: Shop) -> float:
         """The uncalibrated score."""
         total = self._intercept
-        for term in self._terms:
+        for term in self._still:
+            total += term.added(inputs, shop)
+        for term in self._moving:
             total += term.added(inputs, shop)
         return _served(total)
+
+    def logits(self, rows: Sequence[Inputs], shop: Shop) -> list[float]:
+        """The uncalibrated scores of inputs that differ in those only which move, each as `logit` says it."""
+        still = self._intercept
+        for term in self._still:
+            still += term.added(rows[0], shop)
+        found: list[float] = []
+        for row in rows:
+            total = still
+            for term in self._moving:
+                total += term.added(row, shop)
+            found.append(_served(total))
+        return found
 
     def probability(self, logit: float) -> float:
         """The calibrated probability of a logit."""
@@ -69,6 +93,14 @@ class Scorer:
         """The log-odds of the calibrated probability: what was served, as an example tells it later."""
         return _served(self._slope * self.logit(inputs, shop) + self._shift)
 
+    def explained(self, inputs: Inputs, shop: Shop) -> tuple[float, tuple[Factor, ...]]:
+        """The uncalibrated score and its `factors`."""
+        parts = [term.added(inputs, shop) for term in self._terms]
+        total = self._intercept
+        for place in self._order:
+            total += parts[place]
+        return _served(total), self._strongest(parts, inputs, shop, 3)
+
     def factors(self, inputs: Inputs, shop: Shop, most: int = 3) -> tuple[Factor, ...]:
         """The features that move a score most away from that of an average customer, the strongest first.
 
@@ -76,17 +108,26 @@ class Scorer:
         has no words, such as the number of a hazard's bin or a gap before there are two orders, says nothing to a
         merchant and is left out.
         """
+        return self._strongest([term.added(inputs, shop) for term in self._terms], inputs, shop, most)
+
+    def _strongest(self, parts: list[float], inputs: Inputs, shop: Shop, most: int) -> tuple[Factor, ...]:
+        """The factors, of what each term adds."""
         count = len(self._features)
-        moved = [self._centred[place] + self._terms[place].added(inputs, shop) for place in range(count)]
+        moved = [self._centred[place] + parts[place] for place in range(count)]
         for number, (one, other) in enumerate(self._crossed, start=count):
-            part = self._terms[number].added(inputs, shop)
-            moved[one] += part / 2
-            moved[other] += part / 2
-        nearness = [-abs(part) for part in moved]
+            half = parts[number] / 2
+            moved[one] += half
+            moved[other] += half
         found: list[Factor] = []
-        for place in sorted(self._worded, key=nearness.__getitem__):  # of equals the first by name
-            if len(found) == most or not moved[place]:
+        left = self._worded.copy()
+        while left and len(found) < most:
+            place, strongest = left[0], 0.0
+            for one in left:  # of equals the first by name
+                if abs(moved[one]) > strongest:
+                    place, strongest = one, abs(moved[one])
+            if not strongest:
                 break
+            left.remove(place)
             value = self._features[place].value(inputs, shop) / self._units[place]
             words = self._words[place] if value else self._words_at_zero[place]
             if words:

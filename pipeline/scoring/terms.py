@@ -8,6 +8,7 @@ from pipeline.scoring.features import Inputs, Shop, Spec
 from pipeline.scoring.odds import log_odds
 from pipeline.scoring.snapshot import Snapshot
 
+_log1p: Final = log1p  # in compiled code a constant is at hand, a global is looked up at each use
 _TABLED: Final = 64
 """Counts under this are so common that what they add is worked out beforehand."""
 
@@ -70,7 +71,7 @@ class Raw(Feature):
 
     def number(self, value: float) -> float:
         """The number of the scaled column for a value."""
-        return log1p(value * self._per)
+        return _log1p(value * self._per)
 
     def added(self, inputs: Inputs, shop: Shop) -> float:  # noqa: ARG002
         """What it adds for some inputs, in nats."""
@@ -106,7 +107,7 @@ class Average(Feature):
 
     def number(self, value: float) -> float:
         """The number of the scaled column for a value."""
-        return log_odds(value) if self._share else log1p(value * self._per)
+        return log_odds(value) if self._share else _log1p(value * self._per)
 
 
 class Lateness(Feature):
@@ -123,7 +124,7 @@ class Lateness(Feature):
 
     def number(self, value: float) -> float:
         """The number of the scaled column for a value."""
-        return log1p(value)
+        return _log1p(value)
 
 
 class Cross(Term):
@@ -171,6 +172,15 @@ def crosses_of(spec: Spec, snapshot: Snapshot, features: Sequence[Feature]) -> l
         Cross(features[names.index(one)], features[names.index(other)], spec.width_of(other), cells[one, other])
         for one, other in spec.crosses
     ]
+
+
+def moved_by(spec: Spec, inputs: Sequence[str]) -> list[int]:
+    """The places of the terms, features before crosses, that look at any of the inputs of these names."""
+    moved = set(inputs)
+    moved |= {one.name for one in spec.shrunk if {one.total, one.count} & moved}
+    moved |= {one.name for one in spec.ratios if {one.over, one.under} & moved}
+    looking = [name in moved for name in spec.names] + [bool({one, other} & moved) for one, other in spec.crosses]
+    return [place for place, looks in enumerate(looking) if looks]
 
 
 def _cells_of(spec: Spec, snapshot: Snapshot) -> dict[tuple[str, ...], tuple[float, ...]]:

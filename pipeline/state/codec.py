@@ -7,11 +7,12 @@ from msgspec.structs import replace
 
 from pipeline.heads import cart_memory, intent_memory
 from pipeline.state import recent
-from pipeline.state.customer import Customer
+from pipeline.state.customer import NEVER, Customer
 from pipeline.state.heads import Heads, OfOrders, encode_orders
 from pipeline.state.orders import Orders
+from pipeline.state.wake import earlier
 
-FORMAT = 4
+FORMAT = 5
 """Stored in the first byte. A change of the layout that old bytes do not decode into takes the next number, and a
 migration in `decode_customer`."""
 
@@ -21,7 +22,12 @@ _FORMAT_2 = 2
 """Had event ids without blocks."""
 _FORMAT_3 = 3
 """Had the predictions of the heads, and what they remember of orders, as they are, not encoded."""
-_CLICKS, _CARTS, _ORDERS, _HEADS = map(Customer.__struct_fields__.index, ("clicks", "carts", "orders", "heads"))
+_FORMAT_4 = 4
+"""Had one time to wake a customer at, and no label's time before what the heads remember of orders."""
+_OLDER = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
+_SESSION_DUE, _CLICKS, _CARTS, _ORDERS, _HEADS = map(
+    Customer.__struct_fields__.index, ("session_due", "clicks", "carts", "orders", "heads")
+)
 
 MAX_VALUE_BYTES: Final = 128 * 1024
 
@@ -32,12 +38,19 @@ class StateError(Exception):
 
 class _Head(msgspec.Struct, array_like=True, gc=False):
     next_due: int
+    session_due: int
+
+
+class _HeadBefore5(msgspec.Struct, array_like=True, gc=False):
+    next_due: int
 
 
 _PREFIX = bytes([FORMAT])
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Customer)
 _head = msgspec.msgpack.Decoder(_Head)
+_head_before_5 = msgspec.msgpack.Decoder(_HeadBefore5)
+_orders_before_5 = msgspec.msgpack.Decoder(OfOrders)
 
 
 def encode_customer(customer: Customer) -> bytes:
@@ -50,7 +63,7 @@ def decode_customer(data: bytes) -> Customer:
     try:
         if data[0] == FORMAT:
             return _decoder.decode(memoryview(data)[1:])
-        if data[0] in (_FORMAT_1, _FORMAT_2, _FORMAT_3):
+        if data[0] in _OLDER:
             return _migrated(memoryview(data)[1:], data[0])
     except msgspec.MsgspecError as error:
         raise StateError(f"a customer value of format {data[0]} cannot be read: {error}") from error
@@ -59,13 +72,21 @@ def decode_customer(data: bytes) -> Customer:
 
 def next_due_of(data: bytes) -> int:
     """Read only when the person is to be woken; 0 for not at all."""
-    if data[0] not in (FORMAT, _FORMAT_3, _FORMAT_2, _FORMAT_1):
-        raise _unreadable(data[0])
-    return _head.decode(memoryview(data)[1:]).next_due
+    if data[0] == FORMAT:
+        head = _head.decode(memoryview(data)[1:])
+        return earlier(head.next_due, head.session_due)
+    if data[0] in _OLDER:
+        return _head_before_5.decode(memoryview(data)[1:]).next_due
+    raise _unreadable(data[0])
 
 
 def _migrated(data: memoryview, found: int) -> Customer:
     fields = msgspec.msgpack.decode(data)
+    fields.insert(_SESSION_DUE, NEVER)  # the other time is no later: it is set anew once that has come
+    if found == _FORMAT_4:
+        if len(fields) > _HEADS and fields[_HEADS] and (orders := fields[_HEADS][_OF_ORDERS]):
+            fields[_HEADS][_OF_ORDERS] = encode_orders(_orders_before_5.decode(orders))
+        return msgspec.convert(fields, Customer)
     marks = None
     if found == _FORMAT_1:
         marks, fields[_ORDERS] = fields[_ORDERS], None
@@ -82,6 +103,7 @@ def _migrated(data: memoryview, found: int) -> Customer:
     return customer
 
 
+_OF_ORDERS = Heads.__struct_fields__.index("orders")
 _PENDING = intent_memory.Memory.__struct_fields__.index("pending")
 _OPEN, _WAITING = map(cart_memory.Memory.__struct_fields__.index, ("open", "waiting"))
 

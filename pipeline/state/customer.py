@@ -47,8 +47,9 @@ class Recent(Struct, frozen=True, array_like=True, gc=False):
 class Customer(Struct, array_like=True, gc=False):
     """One person. Times are epoch milliseconds, 0 for never.
 
-    `next_due` is when the clock must wake this person, 0 for not at all; it stands first so that the timers can be
-    rebuilt without reading the rest. It may be early, never late. `channel` is where the person was `seen` last,
+    `next_due` and `session_due` are when the clock must wake this person, 0 for not at all; they stand first so that
+    the timers can be rebuilt without reading the rest. The one may be early, never late; the other is the end of the
+    session whose predictions wait for it, and moves on with its events. `channel` is where the person was `seen` last,
     `channels` has the last activity on each other. `page_consent` is the consent mode that a page said last, packed, as
     long as nothing newer has been said otherwise. `active` holds spans of activity, as start and end in turn, that the
     clock has not passed or the episode not absorbed.
@@ -59,6 +60,7 @@ class Customer(Struct, array_like=True, gc=False):
     """
 
     next_due: int = NEVER
+    session_due: int = NEVER
     seen: int = NEVER
     cart_added: int = NEVER
     ordered: int = NEVER

@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec import Struct, msgpack
 
+from pipeline.heads import count, reorder
 from pipeline.heads.cart import Memory as CartMemory
 from pipeline.heads.count import Memory as CountMemory
 from pipeline.heads.intent import Memory as IntentMemory
@@ -27,7 +28,8 @@ class OfOrders(Struct, frozen=True, array_like=True, gc=False):
 class Heads(Struct, frozen=True, array_like=True, gc=False):
     """The memories of the heads, None before the first event that concerns them.
 
-    `orders` is an OfOrders, kept encoded (`of_orders`, `encode_orders`): most events only pass it on.
+    `orders` is an OfOrders, kept encoded (`of_orders`, `encode_orders`): most events only pass it on. It begins with
+    the time of its next label (`orders_label`), so that the clock need not decode it.
     """
 
     intent: IntentMemory | None = None
@@ -35,10 +37,22 @@ class Heads(Struct, frozen=True, array_like=True, gc=False):
     orders: bytes | None = None
 
 
-encode_orders: Final = msgpack.Encoder().encode
+_LABEL_BYTES: Final = 8
+_encode: Final = msgpack.Encoder().encode
 _decode: Final = msgpack.Decoder(OfOrders).decode
+
+
+def encode_orders(of: OfOrders) -> bytes:
+    """What is remembered of orders, as it is kept."""
+    labels = reorder.next_label(of.reorder), count.next_label(of.count)
+    return min([at for at in labels if at], default=0).to_bytes(_LABEL_BYTES, "big") + _encode(of)
+
+
+def orders_label(orders: bytes) -> int:
+    """The time of the log at which the next label of orders becomes known, 0 for none."""
+    return int.from_bytes(orders[:_LABEL_BYTES], "big")
 
 
 def of_orders(heads: Heads | None) -> OfOrders | None:
     """What is remembered of orders, None where nothing is."""
-    return None if heads is None or heads.orders is None else _decode(heads.orders)
+    return None if heads is None or heads.orders is None else _decode(memoryview(heads.orders)[_LABEL_BYTES:])

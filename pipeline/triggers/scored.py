@@ -7,7 +7,8 @@ from xxhash import xxh3_64_intdigest
 
 from pipeline.config.policy import SitePolicy
 from pipeline.heads import cart, count, intent, reorder
-from pipeline.scoring.features import Inputs, Shop
+from pipeline.scoring.factor import Factor
+from pipeline.scoring.features import Shop
 from pipeline.scoring.hazard import CART_EDGES, DAY, REORDER_EDGES, bin_at
 from pipeline.scoring.scorer import Scorer
 from pipeline.state.customer import Customer
@@ -58,9 +59,8 @@ def intent_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...]
     scorer, heads = site.models.get("intent"), customer.heads
     if scorer is None or heads is None or heads.intent is None:
         return ()
-    shop, inputs = scorer.shop(site.name), intent.inputs(heads.intent, at)
-    logit = scorer.logit(inputs, shop)
-    return (_said(scorer, inputs, shop, logit, scorer.probability(logit)),)
+    logit, factors = scorer.explained(intent.inputs(heads.intent, at), scorer.shop(site.name))
+    return (_said(scorer, logit, scorer.probability(logit), factors),)
 
 
 class Wait(NamedTuple):
@@ -94,19 +94,15 @@ def _best_wait(customer: Customer, site: SiteNow) -> int:
     policy, scorer, heads = site.policy.cart, site.models.get("cart"), customer.heads
     if policy.timing != "learned" or scorer is None or heads is None or heads.cart is None:
         return 0
-    memory, trained, shop = heads.cart, scorer.snapshot.trained, scorer.shop(site.name)
-    for number, edge in enumerate(CART_EDGES, start=1):
-        if edge < cart.SOONEST:
-            continue
-        chance = 0.0
-        if edge < cart.LATEST:
-            chance = scorer.probability(scorer.logit(cart.inputs(memory, memory.touched + edge, number), shop))
-        match cart.timing(number, chance, trained, cart.patience(number, policy.theta)):
+    trained, looks = scorer.snapshot.trained, cart.looks(heads.cart)
+    for row, logit in zip(looks, scorer.logits(looks, scorer.shop(site.name)), strict=True):
+        number = int(row[0])
+        match cart.timing(number, scorer.probability(logit), trained, cart.patience(number, policy.theta)):
             case cart.Timing.FIRE:
-                return edge
+                return CART_EDGES[number - 1]
             case cart.Timing.FIXED_STEPS:
                 return 0
-    return 0
+    return cart.LATEST
 
 
 def cart_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...]:
@@ -116,9 +112,8 @@ def cart_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...]:
         return ()
     memory, shop = heads.cart, scorer.shop(site.name)
     number = min(bin_at(CART_EDGES, max(at - memory.touched, 0)), len(CART_EDGES) - 1)
-    inputs = cart.inputs(memory, at, number)
-    logit = scorer.logit(inputs, shop)
-    return (_said(scorer, inputs, shop, logit, scorer.probability(logit)),)
+    logit, factors = scorer.explained(cart.inputs(memory, at, number), shop)
+    return (_said(scorer, logit, scorer.probability(logit), factors),)
 
 
 def reorder_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...]:
@@ -133,8 +128,8 @@ def reorder_said(customer: Customer, at: int, site: SiteNow) -> tuple[Score, ...
     silence = reorder.silence_of(memory, at)
     chance = reorder.within(hazards(memory, scorer, shop), silence, HORIZON)
     place = min(bin_at(REORDER_EDGES, silence), reorder.BINS - 1)
-    inputs = reorder.inputs(memory.facts, place)
-    return (_said(scorer, inputs, shop, scorer.logit(inputs, shop), chance),)
+    logit, factors = scorer.explained(reorder.inputs(memory.facts, place), shop)
+    return (_said(scorer, logit, chance, factors),)
 
 
 def orders_expected(customer: Customer, at: int, site: SiteNow) -> Expected | None:
@@ -164,8 +159,8 @@ def lost_by(memory: reorder.Memory, at: int, site: SiteNow) -> int | None:
 
 def hazards(memory: reorder.Memory, scorer: Scorer, shop: Shop) -> list[float]:
     """Of each bin of the silence after the last purchase day."""
-    rows = [reorder.inputs(memory.facts, place) for place in range(reorder.BINS)]
-    return [scorer.probability(scorer.logit(row, shop)) for row in rows]
+    logits = scorer.logits(reorder.rows(memory.facts), shop)
+    return [scorer.probability(logit) for logit in logits]
 
 
 def learned_span(customer: Customer, anchor: int, policy: SitePolicy) -> int:
@@ -175,5 +170,5 @@ def learned_span(customer: Customer, anchor: int, policy: SitePolicy) -> int:
     return next((due - at for at, due in of.due if at == anchor and due > at), 0)
 
 
-def _said(scorer: Scorer, inputs: Inputs, shop: Shop, logit: float, chance: float) -> Score:
-    return Score(scorer.spec.head, scorer.version, logit, round(chance, 6), scorer.factors(inputs, shop))
+def _said(scorer: Scorer, logit: float, chance: float, factors: tuple[Factor, ...]) -> Score:
+    return Score(scorer.spec.head, scorer.version, logit, round(chance, 6), factors)

@@ -246,6 +246,13 @@ def test_the_snapshot_and_the_learner_agree() -> None:
         assert scorer.logit(inputs, scorer.shop("shop")) == pytest.approx(learner.logit(inputs, "shop"), abs=2e-6)
 
 
+def test_the_looks_at_a_cart_are_what_is_known_if_nothing_is_done_until_then() -> None:
+    memory, _ = lived([("touch", 0), ("view", MINUTE), ("touch", 5 * MINUTE)])
+    begins = {4: 15 * MINUTE, 5: 30 * MINUTE, 6: 2 * HOUR, 7: 6 * HOUR}
+    expected = [cart.inputs(memory, memory.touched + begin, number) for number, begin in begins.items()]
+    assert cart.looks(memory) == expected
+
+
 def test_the_patience_for_a_bin_is_that_for_a_day_in_proportion_to_its_length() -> None:
     assert [round(cart.patience(number, 0.024) * 1e6) for number in range(len(CART_EDGES))] == [
         *(17, 33, 67, 133, 250, 1_500, 4_000, 18_000, 48_000)

@@ -321,6 +321,11 @@ def test_expected_orders_lie_between_those_of_the_horizons() -> None:
     assert count.expected((0.3, 0.2, 0.5, 50.0), 90 * DAY) == pytest.approx(0.3), "no fewer than in the first month"
 
 
+def test_the_rows_of_all_bins_are_those_of_each() -> None:
+    facts = bought(bought(Memory(), day(0)), day(12)).facts
+    assert reorder.rows(facts) == [reorder.inputs(facts, place) for place in range(BINS)]
+
+
 def test_a_snapshot_says_what_the_learner_would() -> None:
     learner = HeadLearner(HEADS["reorder"])
     for gap in (3, 9, 20, 33, 70, 150):

@@ -33,6 +33,7 @@ SPEC = Spec(
     ratios=(Ratio("overdue", "{} of the usual time", "silence", "interval", edges=(0.5, 1.0)),),
     crosses=(("views", "own_rate"),),
     priors=(Prior("rate", "", 0.02), Prior("interval", "gap", 60 * 86_400_000.0)),
+    moving=("views", "silence"),
 )
 inputs = st.tuples(
     st.integers(0, 50),
@@ -64,6 +65,22 @@ SCORER = Scorer(SPEC, decode_snapshot(encode_snapshot(SNAPSHOT)))
 @given(inputs, st.sampled_from(["a", "b", "never seen"]))
 def test_a_snapshot_says_what_the_learner_would(values: tuple[int, ...], site: str) -> None:
     assert SCORER.logit(values, SCORER.shop(site)) == pytest.approx(LEARNER.logit(values, site), abs=2e-6)
+
+
+@given(inputs, st.lists(st.tuples(st.integers(0, 50), st.integers(0, 10_000_000)), min_size=1))
+def test_rows_that_differ_in_what_moves_are_scored_at_once_as_one_by_one(
+    values: tuple[int, ...], moves: list[tuple[int, int]]
+) -> None:
+    _, _, bought, visits, gap = values
+    rows = [(views, silence, bought, visits, gap) for views, silence in moves]
+    shop = SCORER.shop("a")
+    assert SCORER.logits(rows, shop) == [SCORER.logit(row, shop) for row in rows]
+
+
+@given(inputs)
+def test_a_score_is_explained_as_it_is_said(values: tuple[int, ...]) -> None:
+    shop = SCORER.shop("a")
+    assert SCORER.explained(values, shop) == (SCORER.logit(values, shop), SCORER.factors(values, shop))
 
 
 @given(inputs)

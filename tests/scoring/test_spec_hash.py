@@ -27,13 +27,14 @@ def with_input(**change: object) -> Spec:
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
-def test_other_words_or_another_least_leave_the_hash(spec: Spec) -> None:
+def test_other_words_another_least_or_other_moving_inputs_leave_the_hash(spec: Spec) -> None:
     reworded = replace(
         spec,
         inputs=tuple(replace(one, words=f"in other words {one.words}", zero="none") for one in spec.inputs),
         shrunk=tuple(replace(one, words="") for one in spec.shrunk),
         ratios=tuple(replace(one, words="") for one in spec.ratios),
         least=spec.least + 1,
+        moving=(*spec.moving, spec.inputs[-1].name),
     )
     assert reworded.hash == spec.hash
 

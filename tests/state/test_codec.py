@@ -1,6 +1,7 @@
 """Stored values come back as they were, and folding goes on from them as if they had never been stored."""
 
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,14 +17,16 @@ from pipeline.scoring.hazard import DAY, MINUTE
 from pipeline.state import recent
 from pipeline.state.codec import StateError, decode_customer, encode_customer, next_due_of
 from pipeline.state.customer import Customer, Recent
-from pipeline.state.heads import Heads, OfOrders, encode_orders
+from pipeline.state.heads import Heads, OfOrders, encode_orders, of_orders, orders_label
 from pipeline.state.orders import Orders
+from pipeline.state.wake import due_of
 from pipeline.triggers.site_now import SiteNow
 from tests.engine import shop
 
 SITE = SiteNow(0, False, shop.site_policy(steps=(30, 60), min_value=500), lambda: False, lambda _: None)
 MODES = [0, 0, 1, 2]
-HEADS = Customer.__struct_fields__.index("heads")
+CLICKS, HEADS = (Customer.__struct_fields__.index(name) - 1 for name in ("clicks", "heads"))
+"""Their places up to format 4, before there was a second time at the front."""
 OPEN, STEP = map(cart.Memory.__struct_fields__.index, ("open", "step"))
 
 
@@ -65,7 +68,7 @@ def test_folding_goes_on_from_a_stored_value_as_from_the_value_itself(seed: int)
             assert fold(opened, person, event, site) == fold(kept, person, event, site)  # type: ignore[arg-type]
         stored = encode_customer(opened)
         assert stored == encode_customer(kept)
-        assert next_due_of(stored) == kept.next_due
+        assert next_due_of(stored) == due_of(kept)
 
 
 def test_a_value_of_another_format_is_refused() -> None:
@@ -85,8 +88,8 @@ def test_a_customer_of_the_format_before_order_facts_is_read_with_what_it_knew()
 
 
 def test_a_customer_of_the_format_before_blocks_of_ids_is_read_with_its_ids_and_without_heads() -> None:
-    fields = msgspec.to_builtins(Customer(next_due=9, ordered=4), builtin_types=(bytes,))[:-1]
-    fields[Customer.__struct_fields__.index("clicks")] = [recent.digest("e1") + b"\0\0\x07", 7_000, 3]
+    fields = _before_5(Customer(next_due=9, ordered=4))[:-1]
+    fields[CLICKS] = [recent.digest("e1") + b"\0\0\x07", 7_000, 3]
     value = b"\x02" + msgspec.msgpack.encode(fields)
     customer = decode_customer(value)
     assert (customer.next_due, customer.ordered, next_due_of(value)) == (9, 4, 9)
@@ -104,13 +107,37 @@ def ordered(times: int) -> OfOrders:
     return OfOrders(known, ((20 * DAY, 90 * DAY),), counts)
 
 
+def _before_5(customer: Customer) -> list[Any]:
+    """The fields of a customer in the order of format 4."""
+    due, _, *rest = msgspec.to_builtins(customer, builtin_types=(bytes,))
+    return [due, *rest]
+
+
+def test_a_customer_of_the_format_with_one_time_to_be_woken_is_read_with_all_that_the_heads_know() -> None:
+    known = ordered(3)
+    customer = Customer(next_due=9, ordered=4, heads=Heads(intent.Memory(last=5), None, encode_orders(known)))
+    fields = _before_5(customer)
+    fields[HEADS][2] = msgspec.msgpack.encode(known)
+    value = b"\x04" + msgspec.msgpack.encode(fields)
+    read = decode_customer(value)
+    assert read == customer
+    assert of_orders(read.heads) == known
+    assert orders_label(read.heads.orders) == reorder.next_label(known.reorder) > 0
+    assert next_due_of(value) == 9
+
+
+def test_a_customer_is_woken_at_the_earlier_of_its_two_times() -> None:
+    for next_due, session_due, due in ((7, 9, 7), (9, 7, 7), (0, 7, 7), (7, 0, 7), (0, 0, 0)):
+        assert next_due_of(encode_customer(Customer(next_due, session_due))) == due
+
+
 def test_a_customer_of_the_format_before_encoded_sections_is_read_with_all_that_the_heads_know() -> None:
     visit, touched = intent.viewed(intent.Memory(), MINUTE, "tent"), cart.carted(cart.Memory(), MINUTE, "e1", "tent")
     visit = intent.predicted(intent.predicted(visit, "e1", MINUTE, -1.5, 3), "e2", MINUTE, None, 0)
     touched = cart.served(cart.viewed(touched, 5 * MINUTE, "tent"), -2.0, 4)
     known = ordered(3)
     customer = Customer(next_due=9, heads=Heads(visit, touched, encode_orders(known)))
-    fields = msgspec.to_builtins(customer, builtin_types=(bytes,))
+    fields = _before_5(customer)
     of_intent, of_cart, _ = fields[HEADS]
     of_intent[-1] = intent.pending_of(visit)
     of_cart[OPEN : OPEN + 2] = cart.open_of(touched), cart.waiting_of(touched)
@@ -126,7 +153,7 @@ def test_a_customer_of_the_format_before_encoded_sections_is_read_with_all_that_
 def test_a_customer_of_that_format_without_some_of_it_is_read_as_it_is() -> None:
     once = ordered(1)
     customer = Customer(heads=Heads(intent.Memory(last=5), cart.Memory(seen=5), encode_orders(once)))
-    fields = msgspec.to_builtins(customer, builtin_types=(bytes,))
+    fields = _before_5(customer)
     of_intent, of_cart, _ = fields[HEADS]
     of_intent[-1], of_cart[OPEN : OPEN + 2] = [], [None, []]
     bought, due, counts = msgspec.to_builtins(once)
