@@ -25,6 +25,10 @@ Folded = list[Verdict] | str
 """What was decided at once, or the reason for which the event was not used."""
 
 
+# In compiled code a constant is at hand, a global is looked up at each use.
+_CLICK: Final = Click
+_ORDER: Final = OrderRow
+_CART_CHANGE: Final = CartRow
 _CART: Final = Kind.CART_ABANDONED
 _EMITTED: Final = Outcome.EMITTED
 _AWARENESS: Final = int(Stage.AWARENESS)
@@ -35,11 +39,11 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
     """Fold an event into `customer`, in place. Raises RefusedError; any other exception is a fault of ours."""
     known, before = customer.tastes, customer.orders
     refusal: str | None
-    if type(event) is Click:  # nine of ten events
+    if type(event) is _CLICK:  # nine of ten events
         refusal = click(customer, person, event, site)
     else:
         refusal = HANDLERS[type(event)](customer, person, event, site)
-    if type(event) is OrderRow and (refusal is None or refusal is KNOWN_ORDER):
+    if type(event) is _ORDER and (refusal is None or refusal is KNOWN_ORDER):
         heads.correct(customer, before, event, site)
     if refusal is KNOWN_ORDER:
         _advance(customer, event.at, site)
@@ -48,12 +52,12 @@ def fold(customer: Customer, person: str, event: PersonEvent, site: SiteNow) -> 
         return refusal
     if may_profile(customer, event.at, site) and not (customer.bot and abs(event.at - customer.bot) < BOT_MEMORY):
         heads.take(customer, known, person, event, site)
-    elif type(event) is OrderRow:
+    elif type(event) is _ORDER:
         heads.miss(customer, event)
     verdicts = on_event(customer, person, event, site)
-    if type(event) is not Click or customer.stage < (_CONSIDERATION if customer.interested else _AWARENESS):
+    if type(event) is not _CLICK or customer.stage < (_CONSIDERATION if customer.interested else _AWARENESS):
         _advance(customer, event.at, site)
-    if type(event) is CartRow and not filled(customer.cart):
+    if type(event) is _CART_CHANGE and not filled(customer.cart):
         heads.empty(customer, event.at)
     return verdicts
 

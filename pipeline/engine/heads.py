@@ -47,9 +47,10 @@ _LABELS_BY: Final = 30 * MINUTE
 _GOING_LIVE: Final = HOUR
 """Over which the labels of past orders are handed over once a site goes live."""
 
+_CLICK: Final = Click  # in compiled code a constant is at hand, a global is looked up at each use
 _NOTHING: Final = Heads()
 _UNKNOWN: Final = intent.Memory()
-_heads: Final = Heads  # in compiled code a constant is at hand, a global is looked up at each use
+_heads: Final = Heads
 
 
 def take(customer: Customer, known: Tastes | None, person: str, event: PersonEvent, site: SiteNow) -> None:
@@ -58,7 +59,7 @@ def take(customer: Customer, known: Tastes | None, person: str, event: PersonEve
     What is predicted of it is scored with the models of now, and kept until its label is known. Products that it
     touches are handed over; the affinities from before it, `known`, tell which are new to the person.
     """
-    if type(event) is Click:
+    if type(event) is _CLICK:
         _click(customer, known, event, site)
     elif isinstance(event, CartRow):
         _cart(customer, known, person, event, site)

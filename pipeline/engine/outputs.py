@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from msgspec import Raw
 
 from pipeline.config.namespace import DECISIONS, trigger_topic
 from pipeline.engine.batch import Headers, Output
@@ -69,8 +71,8 @@ def write(
         verdict.value,
         site.policy.currency if verdict.value else "",
         verdict.after_send,
-        verdict.scores,
-        verdict.suggestions,
+        _encoded(verdict.scores),
+        _encoded(verdict.suggestions),
     )
     marks = (outcome, verdict.reason, kind, caused_at, at, due, verdict.after_send)
     decided = Output(DECISIONS, key, encode(decision), headers, *marks)
@@ -136,10 +138,10 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         verdict.cause,
         verdict.moment,
         verdict.action,
-        verdict.scores,
+        decision.scores,
         verdict.timing,
         verdict.propensity,
-        verdict.suggestions,
+        decision.suggestions,
         verdict.expected,
     )
     return Trigger(
@@ -152,6 +154,11 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         "application/json",
         data,
     )
+
+
+def _encoded(said: tuple[Any, ...]) -> Any:
+    """What stands in the decision and in the message, encoded once for both; nothing is left as it is."""
+    return Raw(encode(said)) if said else said
 
 
 def _item(line: CartLine, site: SiteNow) -> TriggerItem:

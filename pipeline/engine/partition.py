@@ -69,6 +69,9 @@ _LINE: Final = 4 * 1024
 """Bytes that a customer takes at most beside the cart, and that an event and a line of it add to the cart at most: what
 is far from too large need not be encoded at each change to be sure of it."""
 
+_CLICK: Final = Click  # in compiled code a constant is at hand, a global is looked up at each use
+_REPORT: Final = MessageRow
+
 Load = Callable[[bytes], bytes | None]
 
 
@@ -214,7 +217,7 @@ class PartitionEngine:
             room = -1 if one else MAX_VALUE_BYTES - _BOUNDED - (0 if before is None else len(before))
             for row in rows:
                 kept = customer if one else snapshot(customer)
-                if type(event := row.event) is not Click:
+                if type(event := row.event) is not _CLICK:
                     room -= _EVENT + _LINE * len(getattr(event, "lines", ()))
                 after = self._fold_event(person, customer, row, site, room)
                 if after is None:
@@ -243,7 +246,7 @@ class PartitionEngine:
                 if folded != NO_CONSENT:
                     return None
                 folded = forbid(customer, event, site)  # type: ignore[arg-type]
-            value = b"" if room >= 0 or type(event) is Click else encode_customer(customer)
+            value = b"" if room >= 0 or type(event) is _CLICK else encode_customer(customer)
             if len(value) > MAX_VALUE_BYTES:
                 raise RefusedError(RejectReason.VALUE_TOO_LARGE, f"the profile would have {len(value)} bytes")
             if folded:
@@ -256,7 +259,7 @@ class PartitionEngine:
             self._reject(row, RejectReason.FOLD_ERROR, f"{type(error).__name__} in the fold of {type(event).__name__}")
             del self._examples[known:], self._touches[touched:]
             return None
-        if type(event) is MessageRow:
+        if type(event) is _REPORT:
             self._messages[event.channel, event.report] += 1
         return value
 

@@ -1,5 +1,6 @@
 """What is handed over of a touched product, for the tables of the next item: after which others, not by whom."""
 
+from itertools import islice
 from typing import Final
 
 from pipeline.heads.intent import Session, knows
@@ -24,15 +25,13 @@ def hand_over(
     pairs them once.
     """
     tastes = customer.tastes
-    latest: list[str] = []
+    latest: tuple[str, ...] = ()
     if tastes is not None and session is not None and len(tastes.items) > 1:
+        latest = tuple(islice(reversed(tastes.items), MAX_BEFORE + 1))
         reach = session.items.bit_count() + len(lines) - 1
-        for name in reversed(tastes.items):
-            if len(latest) > MAX_BEFORE or (len(latest) >= reach and not knows(session, name)):
-                break
-            latest.append(name)
-        if len(latest) == 1:
-            latest = []
+        while reach < len(latest) and knows(session, latest[reach]):
+            reach += 1
+        latest = latest[:reach] if reach > 1 else ()
     if len(lines) > 1:
         lines = tuple({line.sku: line for line in lines}.values())
     for line in lines:
@@ -40,7 +39,7 @@ def hand_over(
         if not category and (product := site.product(item)) is not None:
             category = product.category
         place = latest.index(item) + 1 if item in latest else 0  # what is long ago tells nothing of one touched anew
-        before = tuple(latest[place : place + MAX_BEFORE])
+        before = latest[place : place + MAX_BEFORE]
         new = tastes is not None and item in tastes.items and (known is None or _is_new(item, known))
         site.touch(_touch(site.name, item, category, before, new))
 

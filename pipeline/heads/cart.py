@@ -76,7 +76,8 @@ _BEGINS: Final = [0, *CART_EDGES[:-1]]
 _SPANS: Final = [float(end - begin) for begin, end in zip(_BEGINS, CART_EDGES, strict=True)]
 """Of each bin: the silence at which it begins, and how long it is, milliseconds."""
 
-_LOOKS: Final = [number for number, begin in enumerate(_BEGINS) if SOONEST <= begin < LATEST]
+LOOKS: Final = [number for number, begin in enumerate(_BEGINS) if SOONEST <= begin < LATEST]
+"""The bins before LATEST where a message may be sent when they begin."""
 
 # In compiled code a constant is at hand, a global is looked up at each use.
 _replace: Final = replace
@@ -99,17 +100,15 @@ def inputs(memory: Memory, at: int, number: int) -> Inputs:
 
 
 def looks(memory: Memory) -> list[Inputs]:
-    """What is known of a touched cart where each bin begins in which a message may be sent, if it is left alone.
-
-    These are the bins from SOONEST on, without that of LATEST.
-    """
+    """What is known of a touched cart where each of the bins LOOKS begins, if it is left alone."""
     seen, opened, touched = memory.seen, memory.opened, memory.touched
-    row = inputs(memory, touched, 0)
-    lately, ever = row[2:4], row[5:]
+    _, _, views, looks, _, orders, visits, touches, bought, value, lines, mobile, account = inputs(memory, touched, 0)
     found: list[Inputs] = []
-    for number in _LOOKS:
+    for number in LOOKS:
         at = touched + _BEGINS[number]
-        found.append((number, max(at - opened, 0)) + lately + (max(at - seen, 0),) + ever)  # noqa: RUF005  # is faster
+        age, idle = max(at - opened, 0), max(at - seen, 0)
+        row = (number, age, views, looks, idle, orders, visits, touches, bought, value, lines, mobile, account)
+        found.append(row)
     return found
 
 
@@ -299,8 +298,8 @@ def _asked(memory: Memory, one: Prediction) -> Memory:
 
 
 def _labelled(memory: Memory, one: Prediction, label: int) -> Labelled:
-    end = memory.touched + CART_EDGES[one.bin]
-    return Labelled(one.id, one.bin, one.made_at, end, one.inputs, label, one.weight, one.served, one.version)
+    name, number, made_at, inputs, weight, served, version = _fields(one)
+    return Labelled(name, number, made_at, memory.touched + CART_EDGES[number], inputs, label, weight, served, version)
 
 
 def _bit(item: str) -> int:

@@ -48,42 +48,37 @@ _decode: Final = msgpack.Decoder(tuple[Pending, ...]).decode
 
 def viewed(memory: Memory, at: int, item: str, category: str = "") -> Memory:
     """A product was looked at. Here as below `category` is empty where it is not known."""
-    m = _begun(memory, at)
-    bit = 1 << (_hash(item.encode()) & 31)
-    session = m.session or _NEW
-    if session.items & bit:
-        return _stepped(m, at, bit, category, again=1)
-    return _stepped(m, at, bit, category, recalled=1) if m.habits.items & bit else _stepped(m, at, bit, category)
+    return _stepped(memory, at, 1 << _place(item), category, looks=1)
 
 
 def browsed(memory: Memory, at: int, category: str) -> Memory:
     """A category was looked at."""
-    return _stepped(_begun(memory, at), at, 0, category)
+    return _stepped(memory, at, 0, category)
 
 
 def searched(memory: Memory, at: int) -> Memory:
     """A search was made."""
-    return _stepped(_begun(memory, at), at, 0, "", searches=1)
+    return _stepped(memory, at, 0, "", searches=1)
 
 
 def favoured(memory: Memory, at: int, item: str, category: str = "") -> Memory:
     """A product was put on the wish list, or liked."""
-    return _stepped(_begun(memory, at), at, 1 << _place(item), category)
+    return _stepped(memory, at, 1 << _place(item), category)
 
 
 def carted(memory: Memory, at: int, item: str, category: str = "") -> Memory:
     """A product was put into the cart."""
-    return _stepped(_begun(memory, at), at, 1 << _place(item), category, carts=1)
+    return _stepped(memory, at, 1 << _place(item), category, carts=1)
 
 
 def changed_cart(memory: Memory, at: int) -> Memory:
     """The cart was changed in any other way than an addition."""
-    return _stepped(_begun(memory, at), at, 0, "")
+    return _stepped(memory, at, 0, "")
 
 
 def checked_out(memory: Memory, at: int) -> Memory:
     """A checkout was started."""
-    return _stepped(_begun(memory, at), at, 0, "", checkout=1)
+    return _stepped(memory, at, 0, "", checkout=1)
 
 
 def ordered(memory: Memory, at: int) -> Memory:
@@ -202,17 +197,25 @@ def _stepped(
     at: int,
     item: int,
     category: str,
-    again: int = 0,
-    recalled: int = 0,
+    looks: int = 0,
     carts: int = 0,
     searches: int = 0,
     checkout: int = 0,
 ) -> Memory:
     """A meaningful event; `item` is a bit of the sketch, 0 for none."""
-    m, last = memory.session or _NEW, memory.last
-    gap = at - last if at > last else 0
     # All fields at once: one by one they take longer than all the rest.
-    lasted, _, silence, steps, added, searched, seen, known, items, categories, place, run, checked, bought = _fields(m)
+    habits, last, m, pending = _fields(memory)
+    if m is None or at - last >= GAP:
+        habits, last, m, pending = _fields(_begun(memory, at))
+    lasted, _, silence, steps, added, searched, again, recalled, items, categories, place, run, checked, bought = (
+        _fields(m)
+    )
+    gap = at - last if at > last else 0
+    if looks:
+        if items & item:
+            again += looks
+        elif habits.items & item:
+            recalled += looks
     if category:
         before, place = place, _place(category) + 1
         categories |= 1 << (place - 1)
@@ -224,8 +227,8 @@ def _stepped(
         steps + 1,
         added + carts,
         searched + searches,
-        seen + again,
-        known + recalled,
+        again,
+        recalled,
         items | item,
         categories,
         place,
@@ -233,7 +236,7 @@ def _stepped(
         checked | checkout,
         bought,
     )
-    return _memory(memory.habits, last + gap, session, memory.pending)
+    return _memory(habits, last + gap, session, pending)
 
 
 def _begun(m: Memory, at: int) -> Memory:

@@ -1,6 +1,7 @@
 """A prediction whose label is known: what every head hands over once the log has passed the end of its bin."""
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from pipeline.scoring.example import FORMAT, Example
 from pipeline.scoring.features import Inputs
@@ -28,18 +29,5 @@ class Labelled(Struct, frozen=True, array_like=True, gc=False):
 
 def example_of(labelled: Labelled, head: str, site: str, spec_hash: str) -> Example:
     """What the learner of a head is given; `spec_hash` names the specification of the inputs."""
-    return Example(
-        FORMAT,
-        head,
-        site,
-        labelled.id,
-        labelled.bin,
-        labelled.made_at,
-        labelled.at,
-        spec_hash,
-        labelled.inputs,
-        labelled.label,
-        labelled.weight,
-        labelled.served,
-        labelled.version,
-    )
+    name, number, made_at, at, inputs, label, weight, served, version = astuple(labelled)
+    return Example(FORMAT, head, site, name, number, made_at, at, spec_hash, inputs, label, weight, served, version)

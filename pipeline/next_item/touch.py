@@ -6,6 +6,7 @@ another. Stored as one byte for the version of the format, then MessagePack of p
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -13,7 +14,7 @@ from msgspec import Raw, Struct
 FORMAT = 2
 """Stored in the first byte of a record. A change of the layout or of what a number means takes the next number."""
 
-MAX_BEFORE = 7
+MAX_BEFORE: Final = 7
 """Earlier items of a visit that a touch carries."""
 
 

@@ -94,14 +94,12 @@ def _best_wait(customer: Customer, site: SiteNow) -> int:
     policy, scorer, heads = site.policy.cart, site.models.get("cart"), customer.heads
     if policy.timing != "learned" or scorer is None or heads is None or heads.cart is None:
         return 0
-    trained, looks = scorer.snapshot.trained, cart.looks(heads.cart)
-    for row, logit in zip(looks, scorer.logits(looks, scorer.shop(site.name)), strict=True):
-        number = int(row[0])
-        match cart.timing(number, scorer.probability(logit), trained, cart.patience(number, policy.theta)):
-            case cart.Timing.FIRE:
-                return CART_EDGES[number - 1]
-            case cart.Timing.FIXED_STEPS:
-                return 0
+    trained, theta = scorer.snapshot.trained, policy.theta
+    logits = scorer.logits(cart.looks(heads.cart), scorer.shop(site.name))
+    for number, logit in zip(cart.LOOKS, logits, strict=True):
+        timing = cart.timing(number, scorer.probability(logit), trained, cart.patience(number, theta))
+        if timing is not cart.Timing.WAIT:
+            return CART_EDGES[number - 1] if timing is cart.Timing.FIRE else 0
     return cart.LATEST
 
 
