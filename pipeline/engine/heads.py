@@ -248,16 +248,16 @@ def _asked(customer: Customer, memory: intent.Memory, event: Click | CartRow, si
             customer.session_due = memory.last + intent.GAP
     if not intent.kept_now(memory):
         return memory
-    if len(intent.pending_of(memory)) >= intent.MAX_PENDING:
-        site.note(UNASKED)
-        return memory
     scorer, at = site.models.get("intent"), event.at
     served, version = None, 0
     if scorer is not None:
         served, version = scorer.log_odds(intent.inputs(memory, at), scorer.shop(site.name)), scorer.version
-    memory = intent.predicted(memory, _name(event.id), at, served, version)
-    customer.session_due = memory.last + intent.GAP
-    return memory
+    after = intent.predicted(memory, _name(event.id), at, served, version)
+    if after is memory:
+        site.note(UNASKED)
+    else:
+        customer.session_due = memory.last + intent.GAP
+    return after
 
 
 def _order(customer: Customer, event: OrderRow, site: SiteNow) -> None:

@@ -88,6 +88,12 @@ _decode_open: Final = msgpack.Decoder(Prediction).decode
 _decode_waiting: Final = msgpack.Decoder(tuple[Labelled, ...]).decode
 
 
+_ARRAY: Final = b"\xdc"
+_DUE: Final = 8
+_COUNT: Final = _DUE + len(_ARRAY)
+_PREFIX: Final = _COUNT + 2
+"""Of the kept predictions: where the first time ends, where the count begins, and where it ends."""
+
 MOBILE: Final = frozenset({"mobile", "tablet"})
 """Devices that are one."""
 
@@ -145,7 +151,7 @@ def carted(memory: Memory, at: int, prediction: str, item: str = "", facts: Fact
         items=memory.items | (_bit(item) if item else 0),
         facts=facts,
     )
-    if len(waiting_of(memory)) >= MAX_WAITING:
+    if not _room(memory.waiting):
         return memory
     return _asked(memory, Prediction(prediction, 0, at, inputs(memory, at, 0)))
 
@@ -174,7 +180,7 @@ def ordered(memory: Memory, at: int) -> Memory:
     at = max(at, memory.seen)
     waiting = memory.waiting
     if (one := open_of(memory)) is not None:
-        waiting = _encode([*waiting_of(memory), _labelled(memory, one, 1)])
+        waiting = _appended(waiting, _labelled(memory, one, 1))
     return replace(
         memory,
         seen=at,
@@ -220,26 +226,37 @@ def open_of(memory: Memory) -> Prediction | None:
 
 def waiting_of(memory: Memory) -> tuple[Labelled, ...]:
     """The predictions whose outcome is there, which have not been learned."""
-    return _decode_waiting(memory.waiting) if memory.waiting else ()
+    return _decode_waiting(memoryview(memory.waiting)[_DUE:]) if memory.waiting else ()
 
 
 def next_label(memory: Memory) -> int:
     """The time of the log at which a label becomes known, and the next bin begins; 0 for none."""
-    ends = [one.at for one in waiting_of(memory)]
-    if memory.step:
-        ends.append(memory.touched + CART_EDGES[memory.step - 1])
-    return min(ends, default=0)
+    known = _due(memory.waiting)
+    if not memory.step:
+        return known
+    end = memory.touched + CART_EDGES[memory.step - 1]
+    return min(known, end) if known else end
 
 
 def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
     """The labels of all bins that have ended up to `clock`, by when they ended; everything before it has been read."""
     memory = _reached(memory, clock)
-    waiting = waiting_of(memory)
-    known = [one for one in waiting if one.at <= clock]
-    if not known:
+    if not 0 < _due(memory.waiting) <= clock:
         return memory, ()
-    left = [one for one in waiting if one.at > clock]
-    return replace(memory, waiting=_encode(left) if left else None), tuple(sorted(known, key=_moment))
+    waiting = waiting_of(memory)
+    left = packed([one for one in waiting if one.at > clock])
+    return replace(memory, waiting=left), tuple(sorted([one for one in waiting if one.at <= clock], key=_moment))
+
+
+def packed(waiting: list[Labelled]) -> bytes | None:
+    """Predictions whose outcome is there as they are kept: before them when the first of them can be learned.
+
+    They can be counted, and one can be put at their end, without any being decoded.
+    """
+    kept: bytes | None = None
+    for one in waiting:
+        kept = _appended(kept, one)
+    return kept
 
 
 class Timing(Enum):
@@ -278,17 +295,17 @@ def _reached(memory: Memory, clock: int) -> Memory:
     """Begins the bins that the silence has reached; those that it has left are survived."""
     if not memory.step or clock < memory.touched + CART_EDGES[memory.step - 1]:
         return memory
-    one, waiting = open_of(memory), [*waiting_of(memory)]
+    one, waiting = open_of(memory), memory.waiting
     while one is not None and clock >= (end := memory.touched + CART_EDGES[one.bin]):
-        following, room = one.bin + 1, len(waiting) < MAX_WAITING
-        waiting.append(_labelled(memory, one, 0))
+        following, room = one.bin + 1, _room(waiting)
+        waiting = _appended(waiting, _labelled(memory, one, 0))
         successor = None
         if room and following < len(CART_EDGES):
             alone = 0 < memory.left_from <= CART_EDGES[one.bin]
             weight = 1 / memory.left_chance if alone else 1
             successor = Prediction(one.id, following, end, inputs(memory, end, following), weight)
         one = successor
-    left = replace(memory, waiting=_encode(waiting), open=None, step=0)
+    left = replace(memory, waiting=waiting, open=None, step=0)
     return left if one is None else _asked(left, one)
 
 
@@ -300,6 +317,25 @@ def _asked(memory: Memory, one: Prediction) -> Memory:
 def _labelled(memory: Memory, one: Prediction, label: int) -> Labelled:
     name, number, made_at, inputs, weight, served, version = _fields(one)
     return Labelled(name, number, made_at, memory.touched + CART_EDGES[number], inputs, label, weight, served, version)
+
+
+def _due(waiting: bytes | None) -> int:
+    """When the first of the kept predictions can be learned, 0 for none."""
+    return int.from_bytes(waiting[:_DUE], "big") if waiting else 0
+
+
+def _room(waiting: bytes | None) -> bool:
+    """Whether fewer than MAX_WAITING are kept."""
+    return not waiting or int.from_bytes(waiting[_COUNT:_PREFIX], "big") < MAX_WAITING
+
+
+def _appended(waiting: bytes | None, one: Labelled) -> bytes:
+    """The kept predictions with one more: MessagePack of an array, of which the length has two bytes."""
+    first, count, kept = one.at, 1, b""
+    if waiting:
+        first, kept = min(one.at, _due(waiting)), waiting[_PREFIX:]
+        count += int.from_bytes(waiting[_COUNT:_PREFIX], "big")
+    return first.to_bytes(_DUE, "big") + _ARRAY + count.to_bytes(_PREFIX - _COUNT, "big") + kept + _encode(one)
 
 
 def _bit(item: str) -> int:

@@ -42,6 +42,10 @@ _memory: Final = Memory
 _session: Final = Session
 _fields: Final = astuple
 _hash: Final = xxh32_intdigest
+_DUE: Final = 8
+_PREFIX: Final = _DUE + 1
+"""Bytes before the predictions that wait."""
+
 _encode: Final = msgpack.Encoder().encode
 _decode: Final = msgpack.Decoder(tuple[Pending, ...]).decode
 
@@ -86,7 +90,7 @@ def ordered(memory: Memory, at: int) -> Memory:
     session = memory.session
     if at < memory.last - (session.lasted if session else 0):  # read late: of a session that has ended
         pending = [replace(one, label=1) if one.made_at <= at < one.due else one for one in pending_of(memory)]
-        return Memory(_bought(memory.habits, at), memory.last, session, _packed(pending))
+        return Memory(_bought(memory.habits, at), memory.last, session, packed(pending))
     m = _begun(memory, at)
     session, gap = m.session or _NEW, max(at - m.last, 0)
     session = replace(session, lasted=session.lasted + gap, gap=gap, bought=1)
@@ -136,16 +140,15 @@ def predicted(memory: Memory, id: str, at: int, served: float | None, version: i
 
     Where MAX_PENDING are kept already nothing changes.
     """
-    pending = pending_of(memory)
-    if len(pending) >= MAX_PENDING:
-        return memory
-    one = Pending(id, at, inputs(memory, at), served, version)
-    return Memory(memory.habits, memory.last, memory.session, _packed([*pending, one]))
+    pending = [*pending_of(memory), Pending(id, at, inputs(memory, at), served, version)]
+    return (
+        Memory(memory.habits, memory.last, memory.session, packed(pending)) if len(pending) <= MAX_PENDING else memory
+    )
 
 
 def pending_of(memory: Memory) -> tuple[Pending, ...]:
     """The predictions that wait for their labels."""
-    return _decode(memory.pending) if memory.pending else ()
+    return _decode(memoryview(memory.pending)[_PREFIX:]) if memory.pending else ()
 
 
 def knows(session: Session, item: str) -> bool:
@@ -161,6 +164,8 @@ def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
     end = memory.last + GAP
     if end <= clock and memory.session is not None:
         memory = Memory(_ended(memory.habits, memory.session), memory.last, None, _due(memory))
+    if not 0 < next_label(memory) <= clock:
+        return memory, ()
     ready: list[Labelled] = []
     waiting: list[Pending] = []
     for one in pending_of(memory):
@@ -168,23 +173,22 @@ def settle(memory: Memory, clock: int) -> tuple[Memory, tuple[Labelled, ...]]:
             waiting.append(one)
             continue
         ready.append(Labelled(one.id, 0, one.made_at, one.due, one.inputs, one.label, 1, one.served, one.version))
-    if not ready:
-        return memory, ()
-    return Memory(memory.habits, memory.last, memory.session, _packed(waiting)), tuple(ready)
+    return Memory(memory.habits, memory.last, memory.session, packed(waiting)), tuple(ready)
 
 
 def next_label(memory: Memory) -> int:
     """When a label of a session that has ended can be known next, epoch milliseconds; 0 for none."""
-    return pending_of(memory)[0].due if memory.pending else 0
+    return int.from_bytes(memory.pending[:_DUE], "big") if memory.pending else 0
 
 
 def session_label(memory: Memory) -> int:
     """When the labels of the session that goes on can be known, as far as it has come; 0 for none."""
-    return memory.last + GAP if memory.pending and not pending_of(memory)[-1].due else 0
+    return memory.last + GAP if memory.pending and memory.pending[_DUE] else 0
 
 
-def _packed(pending: list[Pending]) -> bytes | None:
-    return _encode(pending) if pending else None
+def packed(pending: list[Pending]) -> bytes | None:
+    """The predictions as they are kept: before them when the first label is known, and whether the session's wait."""
+    return pending[0].due.to_bytes(_DUE, "big") + bytes([not pending[-1].due]) + _encode(pending) if pending else None
 
 
 def _place(name: str) -> int:
@@ -271,7 +275,7 @@ def _bought(habits: Habits, at: int) -> Habits:
 def _due(memory: Memory) -> bytes | None:
     """The predictions as they are once the session has ended: all of them know their label."""
     bought, end = memory.session.bought if memory.session else 0, memory.last + GAP
-    return _packed([one if one.due else replace(one, due=end, label=bought) for one in pending_of(memory)])
+    return packed([one if one.due else replace(one, due=end, label=bought) for one in pending_of(memory)])
 
 
 SPEC: Final = Spec(

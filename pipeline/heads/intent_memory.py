@@ -63,7 +63,7 @@ class Memory(Struct, frozen=True, array_like=True, gc=False):
     """What is kept of one person: `habits`, and the `session`, None once the clock has passed its end.
 
     `last` is the time of the newest event, epoch milliseconds, 0 before the first. `pending` are the predictions that
-    wait, kept encoded (`pending_of`): most events only pass them on.
+    wait, kept encoded (`packed`, `pending_of`): most events only pass them on.
     """
 
     habits: Habits = Habits()

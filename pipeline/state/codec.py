@@ -5,7 +5,9 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from pipeline.heads import cart_memory, intent_memory
+from pipeline.heads import cart as cart_head
+from pipeline.heads import cart_memory, intent, intent_memory
+from pipeline.heads.labelled import Labelled
 from pipeline.state import recent
 from pipeline.state.customer import NEVER, Customer
 from pipeline.state.heads import Heads, OfOrders, encode_orders
@@ -23,7 +25,7 @@ _FORMAT_2 = 2
 _FORMAT_3 = 3
 """Had the predictions of the heads, and what they remember of orders, as they are, not encoded."""
 _FORMAT_4 = 4
-"""Had one time to wake a customer at, and no label's time before what the heads remember of orders."""
+"""Had one time to wake a customer at, and no label's time before what the heads keep encoded."""
 _OLDER = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
 _SESSION_DUE, _CLICKS, _CARTS, _ORDERS, _HEADS = map(
     Customer.__struct_fields__.index, ("session_due", "clicks", "carts", "orders", "heads")
@@ -50,6 +52,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Customer)
 _head = msgspec.msgpack.Decoder(_Head)
 _head_before_5 = msgspec.msgpack.Decoder(_HeadBefore5)
+_pending_before_5 = msgspec.msgpack.Decoder(list[intent_memory.Pending])
+_waiting_before_5 = msgspec.msgpack.Decoder(list[Labelled])
 _orders_before_5 = msgspec.msgpack.Decoder(OfOrders)
 
 
@@ -84,8 +88,8 @@ def _migrated(data: memoryview, found: int) -> Customer:
     fields = msgspec.msgpack.decode(data)
     fields.insert(_SESSION_DUE, NEVER)  # the other time is no later: it is set anew once that has come
     if found == _FORMAT_4:
-        if len(fields) > _HEADS and fields[_HEADS] and (orders := fields[_HEADS][_OF_ORDERS]):
-            fields[_HEADS][_OF_ORDERS] = encode_orders(_orders_before_5.decode(orders))
+        if len(fields) > _HEADS and fields[_HEADS]:
+            _put_dues(fields[_HEADS])
         return msgspec.convert(fields, Customer)
     marks = None
     if found == _FORMAT_1:
@@ -103,9 +107,19 @@ def _migrated(data: memoryview, found: int) -> Customer:
     return customer
 
 
-_OF_ORDERS = Heads.__struct_fields__.index("orders")
+_OF_INTENT, _OF_CART, _OF_ORDERS = map(Heads.__struct_fields__.index, ("intent", "cart", "orders"))
 _PENDING = intent_memory.Memory.__struct_fields__.index("pending")
 _OPEN, _WAITING = map(cart_memory.Memory.__struct_fields__.index, ("open", "waiting"))
+
+
+def _put_dues(heads: list[Any]) -> None:
+    """Put the times of the next labels before what is encoded."""
+    if (memory := heads[_OF_INTENT]) and memory[_PENDING]:
+        memory[_PENDING] = intent.packed(_pending_before_5.decode(memory[_PENDING]))
+    if (memory := heads[_OF_CART]) and memory[_WAITING]:
+        memory[_WAITING] = cart_head.packed(_waiting_before_5.decode(memory[_WAITING]))
+    if heads[_OF_ORDERS]:
+        heads[_OF_ORDERS] = encode_orders(_orders_before_5.decode(heads[_OF_ORDERS]))
 
 
 class _Encoded(msgspec.Struct):
@@ -121,10 +135,10 @@ def _taken_out(fields: list[Any]) -> _Encoded:
     found = _Encoded()
     if len(fields) <= _HEADS or not fields[_HEADS]:
         return found
-    intent, cart, *found.orders = fields[_HEADS]
-    fields[_HEADS] = [intent, cart]
-    if intent:
-        found.pending, intent[_PENDING] = intent[_PENDING], None
+    visits, cart, *found.orders = fields[_HEADS]
+    fields[_HEADS] = [visits, cart]
+    if visits:
+        found.pending, visits[_PENDING] = visits[_PENDING], None
     if cart:
         found.open, cart[_OPEN] = cart[_OPEN], None
         found.waiting, cart[_WAITING] = cart[_WAITING], None
@@ -132,17 +146,18 @@ def _taken_out(fields: list[Any]) -> _Encoded:
 
 
 def _put_back(heads: Heads, encoded: _Encoded) -> Heads:
-    intent, cart, orders = heads.intent, heads.cart, None
-    if intent is not None and encoded.pending:
-        intent = replace(intent, pending=_encoder.encode(encoded.pending))
+    visits, cart, orders = heads.intent, heads.cart, None
+    if visits is not None and encoded.pending:
+        pending = msgspec.convert(encoded.pending, list[intent_memory.Pending])
+        visits = replace(visits, pending=intent.packed(pending))
     if cart is not None and encoded.open:
         one = msgspec.convert(encoded.open, cart_memory.Prediction)
         cart = replace(cart, open=_encoder.encode(one), step=one.bin + 1)
     if cart is not None and encoded.waiting:
-        cart = replace(cart, waiting=_encoder.encode(encoded.waiting))
+        cart = replace(cart, waiting=cart_head.packed(msgspec.convert(encoded.waiting, list[Labelled])))
     if encoded.orders and encoded.orders[0]:
         orders = encode_orders(msgspec.convert([one for one in encoded.orders if one is not None], OfOrders))
-    return Heads(intent, cart, orders)
+    return Heads(visits, cart, orders)
 
 
 def _unreadable(found: int) -> StateError:

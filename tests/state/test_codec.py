@@ -114,13 +114,19 @@ def _before_5(customer: Customer) -> list[Any]:
 
 
 def test_a_customer_of_the_format_with_one_time_to_be_woken_is_read_with_all_that_the_heads_know() -> None:
-    known = ordered(3)
-    customer = Customer(next_due=9, ordered=4, heads=Heads(intent.Memory(last=5), None, encode_orders(known)))
+    known, visit = ordered(3), intent.viewed(intent.Memory(), MINUTE, "tent")
+    visit = intent.predicted(intent.predicted(visit, "e1", MINUTE, -1.5, 3), "e2", MINUTE, None, 0)
+    touched = cart.viewed(cart.carted(cart.Memory(), MINUTE, "e1", "tent"), 5 * MINUTE, "tent")
+    customer = Customer(next_due=9, ordered=4, heads=Heads(visit, touched, encode_orders(known)))
     fields = _before_5(customer)
+    fields[HEADS][1][OPEN + 1] = msgspec.msgpack.encode(cart.waiting_of(touched))
+    fields[HEADS][0][-1] = msgspec.msgpack.encode(intent.pending_of(visit))
     fields[HEADS][2] = msgspec.msgpack.encode(known)
     value = b"\x04" + msgspec.msgpack.encode(fields)
     read = decode_customer(value)
     assert read == customer
+    assert len(intent.pending_of(read.heads.intent)) == len(cart.waiting_of(read.heads.cart)) == 2
+    assert intent.session_label(read.heads.intent) == MINUTE + intent.GAP
     assert of_orders(read.heads) == known
     assert orders_label(read.heads.orders) == reorder.next_label(known.reorder) > 0
     assert next_due_of(value) == 9
