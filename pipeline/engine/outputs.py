@@ -48,6 +48,7 @@ def write(
     key = person.encode()
     headers: Headers = [*_headers(name, kind, origin.mode), ("trigger_id", identity.encode())]
     decided_at = rfc3339(at)
+    scores, suggestions = _encoded(verdict.scores), _encoded(verdict.suggestions)
     decision = Decision(  # by place: by name it takes six times as long
         f"{identity}:{_LETTER[outcome]}",
         identity,
@@ -71,14 +72,14 @@ def write(
         verdict.value,
         site.policy.currency if verdict.value else "",
         verdict.after_send,
-        _encoded(verdict.scores),
-        _encoded(verdict.suggestions),
+        scores,
+        suggestions,
     )
     marks = (outcome, verdict.reason, kind, caused_at, at, due, verdict.after_send)
     decided = Output(DECISIONS, key, encode(decision), headers, *marks)
     if outcome not in _SENT:
         return [decided]
-    trigger = _trigger(decision, verdict, customer, site)
+    trigger = _trigger(decision, verdict, customer, site, scores, suggestions)
     sent = [*headers, ("ce_type", trigger.type.encode()), _CONTENT_TYPE]
     return [Output(_TOPICS[kind], key, encode(trigger), sent, *marks), decided]
 
@@ -111,7 +112,10 @@ _LETTER: Final = {
 }
 
 
-def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: SiteNow) -> Trigger:
+def _trigger(
+    decision: Decision, verdict: Verdict, customer: Customer, site: SiteNow, scores: Any, suggestions: Any
+) -> Trigger:
+    """The message; `scores` and `suggestions` as the decision has them (`_encoded`)."""
     data = TriggerData(  # by place, as above
         decision.trigger_id,
         decision.kind,
@@ -138,10 +142,10 @@ def _trigger(decision: Decision, verdict: Verdict, customer: Customer, site: Sit
         verdict.cause,
         verdict.moment,
         verdict.action,
-        decision.scores,
+        scores,
         verdict.timing,
         verdict.propensity,
-        decision.suggestions,
+        suggestions,
         verdict.expected,
     )
     return Trigger(
