@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from pipeline.log.rejects import Reject
 from pipeline.triggers.contract import Kind, Outcome
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     rows: list[tuple[bytes, bytes]]
     outputs: list[Output]
     examples: list[tuple[str, bytes]]
-    touches: list[Raw]
+    touches: list[bytes]
     rejects: list[Reject]
     discarded: Counter[tuple[int, str]]
     messages: Counter[tuple[str, int]]

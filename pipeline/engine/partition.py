@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from msgspec import Raw, json, msgpack
+from msgspec import json, msgpack
 
 from pipeline.config.namespace import Namespace
 from pipeline.config.policy import Policy, SitePolicy, decode_policy
@@ -71,6 +71,7 @@ is far from too large need not be encoded at each change to be sure of it."""
 
 _CLICK: Final = Click  # in compiled code a constant is at hand, a global is looked up at each use
 _REPORT: Final = MessageRow
+_encode_touch: Final = encode_touch
 
 Load = Callable[[bytes], bytes | None]
 
@@ -116,7 +117,7 @@ class PartitionEngine:
         self._discarded: Counter[tuple[int, str]] = Counter()
         self._messages: Counter[tuple[str, int]] = Counter()
         self._examples: list[tuple[str, bytes]] = []
-        self._touches: list[Raw] = []
+        self._touches: list[bytes] = []
         self._events = 0
         self._models: dict[str, Scorer] = {}
         for head in SPECS:
@@ -230,7 +231,8 @@ class PartitionEngine:
                 self.position.rows += before is None
                 self._dirty[person] = value or encode_customer(customer)
                 due = due_of(customer)
-                if due and (due != known or due <= self.clock.now):  # else it is set, or rang and was put aside
+                now = self.clock.now
+                if due and (due < known or known <= now or due <= now):  # else one is set that is no later
                     self._timers.set(person, due)
 
     def _fold_event(self, person: str, customer: Customer, row: Row, site: SiteNow, room: int) -> bytes | None:
@@ -376,7 +378,7 @@ class PartitionEngine:
         return learn
 
     def _hand_over(self, touch: Touch) -> None:
-        self._touches.append(encode_touch(touch))
+        self._touches.append(_encode_touch(touch))
 
     def _note(self, reason: str) -> None:
         self._discarded[NO_SOURCE, reason] += 1

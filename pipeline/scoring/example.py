@@ -1,5 +1,6 @@
 """What the engine hands over for learning: a prediction as it was made, with what came of it."""
 
+from collections.abc import Callable
 from math import isfinite
 
 import msgspec
@@ -48,17 +49,15 @@ def learnable(example: Example, spec: Spec) -> bool:
     )
 
 
-_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Example)
+
+
+encode_example: Callable[[Example], bytes] = msgspec.msgpack.Encoder().encode
+"""An example as MessagePack."""
 
 
 class ExampleError(Exception):
     """A record of the examples that cannot be read."""
-
-
-def encode_example(example: Example) -> bytes:
-    """Encode as MessagePack."""
-    return _encoder.encode(example)
 
 
 def decode_example(data: bytes) -> Example:

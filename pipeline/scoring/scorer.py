@@ -119,19 +119,21 @@ class Scorer:
             moved[one] += half
             moved[other] += half
         found: list[Factor] = []
-        left = self._worded.copy()
-        while left and len(found) < most:
-            place, strongest = left[0], 0.0
-            for one in left:  # of equals the first by name
-                if abs(moved[one]) > strongest:
-                    place, strongest = one, abs(moved[one])
+        while len(found) < most:
+            place, strongest = 0, 0.0
+            for one in self._worded:  # of equals the first by name
+                part = moved[one]
+                if part < 0:
+                    part = -part
+                if part > strongest:
+                    place, strongest = one, part
             if not strongest:
                 break
-            left.remove(place)
+            part, moved[place] = moved[place], 0.0
             value = self._features[place].value(inputs, shop) / self._units[place]
             words = self._words[place] if value else self._words_at_zero[place]
             if words:
-                found.append(Factor(self._names[place], _read_out(words, value), _rounded(moved[place], _TOLD)))
+                found.append(Factor(self._names[place], _read_out(words, value), _rounded(part, _TOLD)))
         return tuple(found)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation
-from msgspec import Raw
 
 from pipeline.config.namespace import CHANGELOG, EXAMPLES, REJECTS, TOUCHES, Namespace
 from pipeline.config.settings import Settings
@@ -66,7 +65,7 @@ async def commit(producer: Any, namespace: Namespace, partition: int, batch: Bat
     return int(sends[-1].result().offset)
 
 
-def _records(touches: Sequence[Raw]) -> Iterator[bytes]:
+def _records(touches: Sequence[bytes]) -> Iterator[bytes]:
     """Few records: of one by itself Kafka would store more frame than touch."""
     for first in range(0, len(touches), TOUCHES_OF_A_RECORD):
         yield encode_touches(touches[first : first + TOUCHES_OF_A_RECORD])
