@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from pipeline.scoring.factor import Factor as Factor
 
-ENGINE_VERSION = "6"
+ENGINE_VERSION = "7"
 """Version of what the fold decides and how it writes it. It changes with any change of outputs' bytes or order."""
 
 

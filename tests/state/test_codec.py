@@ -71,6 +71,12 @@ def test_folding_goes_on_from_a_stored_value_as_from_the_value_itself(seed: int)
         assert next_due_of(stored) == due_of(kept)
 
 
+def _before_5(customer: Customer) -> list[Any]:
+    """The fields of a customer in the order of format 4."""
+    due, _, *rest = msgspec.to_builtins(customer, builtin_types=(bytes,))
+    return [due, *rest]
+
+
 def test_a_value_of_another_format_is_refused() -> None:
     value = b"\x63" + encode_customer(Customer())[1:]
     for read in (decode_customer, next_due_of):
@@ -105,12 +111,6 @@ def ordered(times: int) -> OfOrders:
         known = reorder.ordered(known, f"o{number}", at, at + DAY, 900, 2)
         counts = counted(counts, before, known, at)
     return OfOrders(known, ((20 * DAY, 90 * DAY),), counts)
-
-
-def _before_5(customer: Customer) -> list[Any]:
-    """The fields of a customer in the order of format 4."""
-    due, _, *rest = msgspec.to_builtins(customer, builtin_types=(bytes,))
-    return [due, *rest]
 
 
 def test_a_customer_of_the_format_with_one_time_to_be_woken_is_read_with_all_that_the_heads_know() -> None:
