@@ -16,6 +16,7 @@ from pipeline.scoring.example import Example
 from pipeline.state.codec import decode_customer, encode_customer
 from pipeline.state.heads import of_orders
 from pipeline.state.orders import OrderState
+from pipeline.state.wake import due_of
 from pipeline.triggers.contract import Kind
 from tests.engine.learned import LearningShop, constant, row
 from tests.engine.shop import (
@@ -86,6 +87,20 @@ def test_a_visit_without_an_order_is_a_0_half_an_hour_after_its_end() -> None:
     (example,) = of(shop, "intent")
     assert (example.label, example.made_at, example.at) == (0, at(1), at(32))
     assert (example.site, example.served, example.version) == ("s", None, 0)
+
+
+def test_the_clock_looks_at_a_visit_when_it_has_ended_and_not_when_it_might_have() -> None:
+    shop = LearningShop()
+    shop.tell(view(0), view(1), view(20), view(40))
+    assert due_of(shop.customer()) == at(70)
+    shop.clock(50)
+    assert due_of(shop.customer()) == at(70)
+    shop.tell(view(75))  # another visit: the clock has not passed the end of the first
+    assert due_of(shop.customer()) == at(70)
+    shop.clock(70)
+    assert [example.at for example in of(shop, "intent")] == [at(70)]
+    shop.tell(view(76))
+    assert due_of(shop.customer()) == at(106)
 
 
 def test_a_visit_with_an_order_is_a_1_and_no_sooner() -> None:
