@@ -81,6 +81,8 @@ def settle(customer: Customer, person: str, site: SiteNow) -> list[Verdict]:
         return verdicts
     while (step := next_step(customer, person, site.policy)) is not None and step.at <= site.clock:
         judged = judge(customer, win_back, step, site)
+        if judged.verdict.outcome is Outcome.HELD and win_back.waiting is not None and win_back.waiting.held:
+            return verdicts  # still held: whether it was looked at meanwhile, as after a restart, must change nothing
         if judged.verdict.outcome in (Outcome.HELD, Outcome.DEFERRED):
             customer.win_back = win_back = _wait(win_back, step, judged, site, verdicts)
             if judged.verdict.outcome is Outcome.HELD:

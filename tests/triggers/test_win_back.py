@@ -29,6 +29,7 @@ from pipeline.triggers import win_back
 from pipeline.triggers.contract import Kind
 from pipeline.triggers.win_back_memory import last_visit, noted, visited
 from tests.engine import shop
+from tests.engine.learned import LearningShop, constant, row
 from tests.engine.shop import ANN, T0, Shop, line, site_policy
 
 MINUTES = 1440
@@ -530,6 +531,35 @@ def test_while_orders_are_silent_it_is_held_and_then_judged_again() -> None:
     made.beat(activity=91 * MINUTES, order=91 * MINUTES, orders=1)
     made.clock(92 * MINUTES)
     assert heard(made) == [Said("o1:second_order", "emitted", "second_order", 92)]
+
+
+def test_a_restart_changes_nothing_of_what_is_held() -> None:
+    def held() -> tuple[LearningShop, int]:
+        made = LearningShop(policy(order=OrderPolicy(silent_after=Millis(HOUR))), kind=Kind.WIN_BACK)
+        made.broadcast(row(constant("reorder", -1.0)))
+        made.tell(order(0, "o1", event_id="e1"), order(20, "o2", event_id="e2"))
+        made.beat(activity=MINUTES, order=1, orders=1)
+        day, said = 20, heard(made)
+        while not said:
+            day += 1
+            made.beat(activity=day * MINUTES)  # visitors, and no orders
+            made.clock(day * MINUTES)
+            said = heard(made)
+        assert [one.outcome for one in said] == ["held"]
+        return made, day
+
+    def told(made: LearningShop, day: int) -> tuple[Customer, list[dict[str, Any]]]:
+        made.clock((day + 3) * MINUTES)
+        waiting, back = made.customer(), (day + 4) * MINUTES
+        made.beat(activity=back, order=back, orders=1)
+        made.clock(back)
+        return waiting, made.triggers()
+
+    (kept, day), (reopened, _) = held(), held()
+    reopened.reopen()
+    waiting, triggers = told(kept, day)
+    assert triggers[0]["data"]["scores"][0]["head"] == "reorder"
+    assert told(reopened, day) == (waiting, triggers)
 
 
 def test_what_is_held_for_too_long_expires() -> None:
