@@ -435,7 +435,7 @@ def test_of_many_past_orders_none_is_left_out() -> None:
 def test_labels_of_past_orders_are_spread_over_an_hour() -> None:
     shop = about_to_go_live(366)
     for number in range(40):
-        shop.tell(order(0), person=f"s|c|{number}")
+        shop.tell(order(0, event_id=f"bought {number}"), person=f"s|c|{number}")
     shop.clock(365 * DAYS + 1)
     known = []
     for minute in range(0, 65, 5):
