@@ -136,7 +136,8 @@ def test_rows_of_a_topic_that_was_made_anew_take_the_place_of_all_before(
             await until("there are rows", lambda: _is(worker.suggests("a") != ()))
             await delete(settings)
             await apply(settings, Mode.TEST)
-            await write(settings, [*rows("c", "d"), position(began=2_000), *rows("c", "d")])
+            made_anew = [*rows("c", "d"), position(began=2_000)]  # as with each write of the learner's
+            await write(settings, made_anew * 2)
             await until("the new rows are there", lambda: _is(worker.suggests("c") != ()))
             await until("the old ones are gone", lambda: _is(worker.suggests("a") == ()), patience=30)
 
